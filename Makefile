@@ -1,0 +1,53 @@
+# Every target makes .venv from the pinned lock first, once; a second call installs nothing.
+PYTHON ?= python3
+VENV := .venv
+READY := $(VENV)/.ready
+BIN := $(VENV)/bin
+PACKAGES := workflows cluster slurm tasks models metrics shards schemas
+
+.PHONY: help setup demo test check format bench lock clean
+
+help:  ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: $(READY)  ## make .venv from requirements.lock
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Relume needs Python 3.11 or newer; $(PYTHON) is older. Use: make PYTHON=/path/to/python3.11" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --requirement requirements.lock
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $(READY)
+
+demo: $(READY)  ## names -> plan -> generate -> verify, in runs/demo
+	@PATH="$(CURDIR)/$(BIN):$$PATH" sh benchmarks/demo.sh
+
+test: $(READY)  ## all tests, with coverage
+	$(BIN)/pytest --cov --cov-report=term-missing:skip-covered
+
+check: $(READY)  ## format, lint, types, layers, spelling, tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/codespell
+	$(MAKE) --no-print-directory test
+
+format: $(READY)  ## rewrite the sources in the one style
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(READY)  ## the benchmarks of docs/benchmarks.md
+	@for name in painter shard_writing random_reads verify names; do \
+	  echo "== $$name"; $(BIN)/python -m benchmarks.$$name || exit 1; done
+
+# The accelerator libraries that torch itself pins are left to torch: a machine without a GPU must not download them.
+lock: $(READY)  ## resolve pyproject.toml anew into requirements.lock
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile --universal --python-version 3.11 --extra dev --no-annotate --no-header --upgrade \
+	  --quiet pyproject.toml | grep -vE '^(nvidia-|cuda-|triton)' > requirements.lock.new
+	mv requirements.lock.new requirements.lock
+
+clean:  ## remove .venv, caches and runs/
+	rm -rf $(VENV) runs .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,0 +1,1 @@
+"""Every performance claim as a command, peers in the same run."""

@@ -1,0 +1,1 @@
+"""Numbers from arrays: images and people. Pure functions."""

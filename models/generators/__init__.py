@@ -1,0 +1,1 @@
+"""Image generators: what turns planned samples into pictures, stage by stage."""

@@ -1,0 +1,1 @@
+"""Data at rest: plan, tar and parquet, publish, verify, random-access read."""
