@@ -45,7 +45,9 @@ def check_record(found: pa.Schema, wanted: pa.Schema, path: str) -> None:
         have = (found.metadata or {}).get(key, b"none").decode()
         want = wanted.metadata[key].decode()
         if have != want:
-            raise ValueError(f"{path}: {label} is {have!r}, but this version of Relume reads {want!r}")
+            raise ValueError(
+                f"{path}: {label} is {have!r}, but this version of Relume reads {want!r}"
+            )
     for field in wanted:
         index = found.get_field_index(field.name)
         if index < 0:
