@@ -1,0 +1,67 @@
+"""The contract between the engine that leases work out and the tasks that do it.
+
+What crosses a process boundary is a worker class plus its config and a lease; results carry metadata only, never pixels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from schemas.sample import PlannedSample, Stage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """One shard to make: the unit of leasing, of publishing and of recovery."""
+
+    shard: str
+    attempt: int
+    samples: tuple[PlannedSample, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileFacts:
+    """Length and checksum of one published file."""
+
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardDone:
+    """What `done.json` holds. Linked last: only this makes the shard exist."""
+
+    shard: str
+    planned: int
+    ok: int
+    failed: int
+    tar: FileFacts
+    parquet: FileFacts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StagedShard:
+    """A worker's result: a whole shard in the staging folder, waiting for the owner to link it into place."""
+
+    done: ShardDone
+    stages: tuple[Stage, ...]
+    attempt: int
+    folder: str
+    seconds: float
+    failures: dict[str, int]
+
+
+Result = TypeVar("Result", covariant=True)
+
+
+class Worker(Protocol[Result]):
+    """`setup` once per worker, where models are loaded; then `run` for every lease."""
+
+    def setup(self) -> None:
+        """Load what every lease needs."""
+        ...
+
+    def run(self, lease: Lease) -> Result:
+        """Do one lease and stage what it made."""
+        ...
