@@ -1,6 +1,7 @@
 """The contract between the engine that leases work out and the tasks that do it.
 
-What crosses a process boundary is a worker class plus its config and a lease; results carry metadata only, never pixels.
+What crosses a process boundary is a worker class plus its config and a lease; results carry
+metadata only, never pixels.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class ShardDone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StagedShard:
-    """A worker's result: a whole shard in the staging folder, waiting for the owner to link it into place."""
+    """A worker's result: a whole shard in the staging folder, for the owner to link into place."""
 
     done: ShardDone
     stages: tuple[Stage, ...]

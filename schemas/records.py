@@ -1,6 +1,7 @@
-"""What every record has in common: an arrow schema that says its name and version, and rows to and from arrow.
+"""What every record has in common: an arrow schema with its name and version, and its rows.
 
-A record is a frozen dataclass with a handwritten schema beside it; tests/schemas/test_records.py keeps the two in step.
+A record is a frozen dataclass with a handwritten schema beside it; tests/schemas/test_records.py
+keeps the two in step.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ def record_schema(record: str, version: int, columns: Iterable[pa.Field]) -> pa.
 
 
 def to_row(record: Any) -> dict[str, Any]:
-    """A record's fields by name, not descending into them (``dataclasses.asdict`` copies deeply and slowly)."""
+    """A record's fields by name, without the deep copy of ``dataclasses.asdict``."""
     return {field.name: getattr(record, field.name) for field in fields(record)}
 
 
@@ -37,9 +38,10 @@ def to_table(records: Iterable[Any], schema: pa.Schema) -> pa.Table:
 
 
 def check_record(found: pa.Schema, wanted: pa.Schema, path: str) -> None:
-    """Raise a ValueError that names the file and the first difference unless `found` is the record `wanted`.
+    """Raise a ValueError naming file and first difference, unless `found` is the record `wanted`.
 
-    Columns that `wanted` does not know are an error too: a newer version of Relume may have given them a meaning.
+    Columns that `wanted` does not know are an error too: a newer version of Relume may have given
+    them a meaning.
     """
     for key, label in ((RECORD_KEY, "record"), (VERSION_KEY, "version")):
         have = (found.metadata or {}).get(key, b"none").decode()

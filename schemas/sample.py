@@ -1,7 +1,8 @@
 """Planned samples, the rows they become, and the pictures of a row.
 
-A dataset has one or more *stages* (source, target, teacher), each a picture per sample. The columns of a stage carry its
-name as a prefix, so a table has exactly the columns of its own stages, and no nulls for stages that it was never to have.
+A dataset has one or more *stages* (source, target, teacher), each a picture per sample. The columns
+of a stage carry its name as a prefix, so a table has exactly the columns of its own stages, and no
+nulls for stages that it was never to have.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class StageImage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """A row of a shard: a planned sample and what became of it. Holds nothing that differs from one run to the next."""
+    """A row of a shard: a planned sample and what became of it, the same in every run."""
 
     id: str
     split: Split
@@ -75,7 +76,7 @@ class Sample:
 
 _IDENTITY = [
     column(
-        "id", pa.string(), "sample id; the key of its members in the tar, letters, digits, - and _"
+        "id", pa.string(), "sample id, the key of its members in the tar: letters, digits, - and _"
     ),
     column("split", pa.string(), "train, validation or test, by the hash of the name"),
     column("half", pa.string(), "A or B for validation and test, null for train", nullable=True),
@@ -98,7 +99,7 @@ PLAN_SCHEMA = record_schema(
         column(
             "train_rank",
             pa.int32(),
-            "rank among train in the seeded draw; the fraction f of the plan is train_rank < f x rows",
+            "rank in the seeded draw; fraction f is train_rank < f x rows of the plan",
             nullable=True,
         ),
         *_SUBJECT,

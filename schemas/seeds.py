@@ -1,6 +1,7 @@
 """The one hash that fixes splits, draws and seeds before anything runs.
 
-Python's own ``hash`` differs between processes; this one never changes, or every dataset would be another one.
+Python's own ``hash`` differs between processes; this one never changes, or every dataset would be
+another one.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Where work runs on Slurm. The only importer of submitit; it receives what it runs from workflows."""
+"""Where work runs on Slurm. The only importer of submitit; workflows hands it what it runs."""

@@ -1,0 +1,189 @@
+"""How settings are declared, read from TOML, and refused: with every mistake at once.
+
+A settings class is a frozen, keyword-only, slotted dataclass whose ranges stand in its annotations.
+The same ranges are checked by pydantic when a file is read, and by the class itself when code or
+the command line builds one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    TypeVar,
+    Union,
+    dataclass_transform,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
+
+from annotated_types import Ge, Gt, Le, Lt, MinLen
+
+Settings = TypeVar("Settings")
+
+NON_NEGATIVE = Ge(0)
+POSITIVE = Gt(0)
+FILLED = MinLen(1)
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True)
+def settings(cls: type[Settings]) -> type[Settings]:
+    """Make a settings class: unknown fields forbidden, nothing converted, ranges checked."""
+    own_check = cls.__dict__.get("__post_init__")
+
+    def __post_init__(self: Any) -> None:
+        _check_ranges(self)
+        if own_check is not None:
+            own_check(self)
+
+    cls.__post_init__ = __post_init__  # type: ignore[attr-defined]
+    made = dataclasses.dataclass(frozen=True, slots=True, kw_only=True)(cls)
+    made.__pydantic_config__ = {"extra": "forbid", "strict": True}  # type: ignore[attr-defined]
+    return made
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file; an error names the file that is missing or malformed."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ValueError(f"{path}: is not TOML: {error}") from error
+
+
+def resolve(cls: type[Settings], tables: Mapping[str, Any], origin: str) -> Settings:
+    """Settings of this class out of parsed TOML or JSON; a ValueError lists every mistake."""
+    from pydantic import TypeAdapter, ValidationError
+
+    # Strict JSON takes arrays as tuples and whole numbers as floats, as users write them in TOML.
+    text = json.dumps(tables, default=str)
+    try:
+        return TypeAdapter(cls).validate_json(text)
+    except ValidationError as error:
+        mistakes = [_explain(cls, mistake) for mistake in error.errors()]
+        count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
+        raise ValueError("\n  ".join([f"{origin}: {count}", *mistakes])) from None
+
+
+def as_plain(settings: Any) -> dict[str, Any]:
+    """Settings as plain JSON values, to be stored with everything that they made."""
+    plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(settings)))
+    return plain
+
+
+def nearest(word: str, known: Sequence[str]) -> str:
+    """Asks whether the nearest known word was meant, or lists what is known here."""
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return "known here: " + (", ".join(sorted(known)) or "nothing")
+
+
+def _check_ranges(settings: Any) -> None:
+    hints = get_type_hints(type(settings), include_extras=True)
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        for bound in getattr(hints[field.name], "__metadata__", ()):
+            wanted = _broken(bound, value)
+            if wanted:
+                raise ValueError(f"{field.name} = {value!r}: should be {wanted}")
+
+
+def _broken(bound: object, value: Any) -> str | None:
+    """What a bound asks for, if the value does not hold to it."""
+    match bound:
+        case MinLen(min_length=least) if len(value) < least:
+            return f"at least {least} long"
+        case Ge(ge=least) if value is not None and not value >= least:
+            return f"at least {least}"
+        case Gt(gt=least) if value is not None and not value > least:
+            return f"more than {least}"
+        case Le(le=most) if value is not None and not value <= most:
+            return f"at most {most}"
+        case Lt(lt=most) if value is not None and not value < most:
+            return f"less than {most}"
+    return None
+
+
+def _explain(cls: type, mistake: Any) -> str:
+    """One line for one of pydantic's errors: the field's path, the value, and the mend."""
+    known: Sequence[str] = ()
+    kind: Any = cls
+    path: list[str] = []
+    for part in mistake["loc"]:
+        if part == "[key]":
+            break
+        known, kind, shown = _step(kind, part)
+        if shown:
+            path.append(str(part))
+    where, value = ".".join(path), mistake["input"]
+    match mistake["type"]:
+        case "missing":
+            return f"{where}: is missing"
+        case "unexpected_keyword_argument":
+            return f"{where} = {value!r}: unknown field; {nearest(path[-1], known)}"
+        case "literal_error" if mistake["loc"][-1] == "[key]":
+            return f"{where}: unknown section; {nearest(path[-1], known)}"
+        case "literal_error":
+            return f"{where} = {value!r}: {nearest(str(value), _choices(kind))}"
+        case "union_tag_invalid" | "union_tag_not_found":
+            tag = mistake["ctx"]["discriminator"].strip("'")
+            given = value.get(tag)
+            return f"{where}.{tag} = {given!r}: {nearest(str(given), list(_tagged(kind)))}"
+    shown_value = f"{where} = {value!r}" if where else "the whole"
+    message = mistake["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    return f"{shown_value}: {message}"
+
+
+def _step(kind: Any, part: str | int) -> tuple[Sequence[str], Any, bool]:
+    """One step down a path: names known there, the type it leads to, whether users see it."""
+    kind = _bare(kind)
+    if dataclasses.is_dataclass(kind):
+        hints = get_type_hints(kind, include_extras=True)
+        names = [field.name for field in dataclasses.fields(kind)]
+        return names, hints.get(str(part)), True
+    if get_origin(kind) is dict:
+        key, inner = get_args(kind)
+        return list(get_args(_bare(key))), inner, True
+    tagged = _tagged(kind)
+    if part in tagged:
+        return (), tagged[str(part)], False
+    if get_origin(kind) in (tuple, list):
+        return (), get_args(kind)[0], True
+    return (), None, True
+
+
+def _bare(kind: Any) -> Any:
+    """A type without its annotations and without None."""
+    if get_origin(kind) is Annotated:
+        return _bare(get_args(kind)[0])
+    if get_origin(kind) in (Union, UnionType):
+        members = [member for member in get_args(kind) if member is not NoneType]
+        return _bare(members[0]) if len(members) == 1 else kind
+    return kind
+
+
+def _tagged(kind: Any) -> dict[str, Any]:
+    """The members of a tagged union by their tag; a tag is a Literal field called kind."""
+    members = get_args(_bare(kind))
+    return {
+        tag: member
+        for member in members
+        if dataclasses.is_dataclass(member)
+        for tag in _choices(get_type_hints(member).get("kind"))
+    }
+
+
+def _choices(kind: Any) -> list[str]:
+    bare = _bare(kind)
+    return [str(choice) for choice in get_args(bare)] if get_origin(bare) is Literal else []

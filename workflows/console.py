@@ -1,0 +1,165 @@
+"""Everything that a person sees. Results go to stdout, the rest to stderr; no other module draws.
+
+On a terminal long work shows a bar with rate and time left; in a log it says one line a minute.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+
+import rich.console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+LOG_WIDTH = 120
+LOG_INTERVAL_S = 60.0
+
+
+class Advance(Protocol):
+    """Told by the work how far it is."""
+
+    def __call__(self, done: float, total: float | None = None) -> None:
+        """Set how much is done, and how much there is if that has become known."""
+        ...
+
+
+class Console:
+    """The two streams of a verb."""
+
+    def __init__(self) -> None:
+        self._out = _stream(stderr=False)
+        self._err = _stream(stderr=True)
+
+    def result(self, text: str = "") -> None:
+        """One line of the result."""
+        self._out.print(Text(text))
+
+    def heading(self, text: str) -> None:
+        """A line that begins a part of the result."""
+        self._out.print(Text(text, style="bold"))
+
+    def note(self, text: str) -> None:
+        """Something worth knowing that is no result."""
+        self._err.print(Text(text, style="dim"))
+
+    def warn(self, text: str) -> None:
+        """Something the user should look at, although the work goes on."""
+        self._err.print(Text("warning: ", style="yellow") + Text(text))
+
+    def error(self, text: str) -> None:
+        """Why the work did not happen, and the mend."""
+        self._err.print(Text("error: ", style="bold red") + Text(text))
+
+    def facts(self, facts: Mapping[str, object]) -> None:
+        """Labels and values in two columns."""
+        width = max(map(len, facts), default=0)
+        for label, value in facts.items():
+            self._out.print(Text(f"  {label:<{width}}  ", style="dim") + Text(str(value)))
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        """A small table; all columns but the first are numbers, set to the right."""
+        drawn = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+        for number, column in enumerate(columns):
+            drawn.add_column(column, justify="right" if number else "left", overflow="fold")
+        for row in rows:
+            drawn.add_row(*(Text(str(cell)) for cell in row))
+        self._out.print(drawn)
+
+    @contextmanager
+    def progress(self, what: str, unit: str, total: float | None = None) -> Iterator[Advance]:
+        """Show how far some work is, while the block runs."""
+        if self._err.is_terminal:
+            with _bar(self._err, what, unit, total) as advance:
+                yield advance
+        else:
+            yield _LogLines(self._err, what, unit, total)
+
+
+def _stream(*, stderr: bool) -> rich.console.Console:
+    terminal = (sys.stderr if stderr else sys.stdout).isatty()
+    return rich.console.Console(
+        stderr=stderr,
+        width=None if terminal else LOG_WIDTH,
+        soft_wrap=True,
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
+
+
+@contextmanager
+def _bar(
+    console: rich.console.Console, what: str, unit: str, total: float | None
+) -> Iterator[Advance]:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(what, total=total, rate="")
+
+        def advance(done: float, total: float | None = None) -> None:
+            elapsed = progress.tasks[0].elapsed or 0.0
+            rate = f"{done / elapsed:,.1f} {unit}/s" if elapsed else ""
+            progress.update(task, completed=done, rate=rate)
+            if total is not None:
+                progress.update(task, total=total)
+
+        yield advance
+
+
+class _LogLines:
+    def __init__(
+        self, console: rich.console.Console, what: str, unit: str, total: float | None
+    ) -> None:
+        self._console, self._what, self._unit, self._total = console, what, unit, total
+        self._begun = self._said = time.monotonic()
+
+    def __call__(self, done: float, total: float | None = None) -> None:
+        self._total = total if total is not None else self._total
+        now = time.monotonic()
+        if now - self._said < LOG_INTERVAL_S:
+            return
+        self._said = now
+        rate = done / (now - self._begun)
+        line = f"{self._what}: {done:,.0f} {self._unit}, {rate:,.1f} a second"
+        if self._total:
+            left_s = (self._total - done) / rate if rate else float("inf")
+            line = f"{line}, of {self._total:,.0f}, {duration(left_s)} left"
+        self._console.print(Text(line))
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: 12 s, 3 min 20 s, 5 h 10 min."""
+    if seconds == float("inf"):
+        return "unknown"
+    minutes, rest_s = divmod(round(seconds), 60)
+    hours, rest_min = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {rest_min} min"
+    return f"{minutes} min {rest_s} s" if minutes else f"{rest_s} s"
+
+
+def size(num_bytes: float) -> str:
+    """Bytes as a person says them: 512 B, 1.5 kB, 120 GB, in powers of ten."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if num_bytes < 1000:
+            return f"{num_bytes:.0f} {unit}" if unit == "B" else f"{num_bytes:.3g} {unit}"
+        num_bytes /= 1000
+    return f"{num_bytes:.3g} TB"
