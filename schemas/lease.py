@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from schemas.sample import PlannedSample, Stage
+from schemas.sample import PlannedSample
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,6 @@ class StagedShard:
     """A worker's result: a whole shard in the staging folder, for the owner to link into place."""
 
     done: ShardDone
-    stages: tuple[Stage, ...]
     attempt: int
     folder: str
     seconds: float

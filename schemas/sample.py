@@ -7,13 +7,13 @@ nulls for stages that it was never to have.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import pyarrow as pa
 
-from schemas.records import column, record_schema
+from schemas.records import column, record_schema, to_row
 
 Stage = Literal["source", "target", "teacher"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
@@ -153,3 +153,30 @@ def _with_stages(common: pa.Schema, per_stage: pa.Schema, stages: Sequence[Stage
     for stage in stages:
         columns += [field.with_name(f"{stage}_{field.name}") for field in per_stage]
     return pa.schema(columns, metadata=common.metadata)
+
+
+def planned_sample(row: Mapping[str, Any]) -> PlannedSample:
+    """The planned sample that a row of a plan tells."""
+    common = {field: row[field] for field in PLAN_SCHEMA.names}
+    seeds = {stage: row[f"{stage}_seed"] for stage in STAGES if f"{stage}_seed" in row}
+    return PlannedSample(**common, seeds=seeds)
+
+
+def planned_row(sample: PlannedSample) -> dict[str, Any]:
+    """The row of a plan that tells a planned sample."""
+    row = to_row(sample)
+    seeds = row.pop("seeds")
+    return row | {f"{stage}_seed": seed for stage, seed in seeds.items()}
+
+
+def sample_row(sample: Sample) -> dict[str, Any]:
+    """The row of a shard that tells a sample."""
+    row = to_row(sample)
+    for stage, image in row.pop("images").items():
+        row |= {f"{stage}_{field}": value for field, value in to_row(image).items()}
+    return row
+
+
+def stages_of(schema: pa.Schema) -> tuple[Stage, ...]:
+    """The stages that a plan's or a shard's columns tell of."""
+    return tuple(stage for stage in STAGES if f"{stage}_seed" in schema.names)

@@ -51,6 +51,13 @@ def settings(cls: type[Settings]) -> type[Settings]:
     return made
 
 
+def tagged(field: str) -> Any:
+    """Marks a union of settings classes that is told apart by one field of theirs."""
+    from pydantic import Field
+
+    return Field(discriminator=field)
+
+
 def read_toml(path: Path) -> dict[str, Any]:
     """The tables of a TOML file; an error names the file that is missing or malformed."""
     try:
@@ -140,9 +147,9 @@ def _explain(cls: type, mistake: Any) -> str:
             tag = mistake["ctx"]["discriminator"].strip("'")
             given = value.get(tag)
             return f"{where}.{tag} = {given!r}: {nearest(str(given), list(_tagged(kind)))}"
-    shown_value = f"{where} = {value!r}" if where else "the whole"
-    message = mistake["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    return f"{shown_value}: {message}"
+        case "value_error":  # raised by a class's own check, whose message begins with the field
+            return ".".join([*path, mistake["msg"].removeprefix("Value error, ")])
+    return f"{where} = {value!r}: {mistake['msg'].removeprefix('Input ')}"
 
 
 def _step(kind: Any, part: str | int) -> tuple[Sequence[str], Any, bool]:

@@ -1,0 +1,231 @@
+"""What a preset file may say, and what one dataset resolves to.
+
+A preset has optional sections; `dataset_config` takes out of it what one dataset needs. What it
+resolves to is stored in the dataset's run.json, so a dataset says by itself how it was made.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Gt, Le
+
+from schemas.sample import SPLITS, Split, Stage
+from schemas.settings import (
+    FILLED,
+    NON_NEGATIVE,
+    POSITIVE,
+    nearest,
+    read_toml,
+    resolve,
+    settings,
+    tagged,
+)
+
+
+@settings
+class SplitSettings:
+    """How many of all names go where; only the proportions count."""
+
+    train: Annotated[int, NON_NEGATIVE] = 116
+    """weight of train"""
+    validation: Annotated[int, NON_NEGATIVE] = 4
+    """weight of validation"""
+    test: Annotated[int, NON_NEGATIVE] = 20
+    """weight of test, which training never opens"""
+
+    def __post_init__(self) -> None:
+        """At least one split has to be wanted."""
+        if not self.train + self.validation + self.test:
+            raise ValueError("train = 0: all weights are 0; give at least one split a weight")
+
+
+@settings
+class StageSettings:
+    """One picture per sample: which model makes it, and how."""
+
+    model: Annotated[str, FILLED]
+    """hub id or local name of the model"""
+    revision: Annotated[str, FILLED] = "main"
+    """revision of the model"""
+    steps: Annotated[int, Ge(1)] = 1
+    """scheduler steps"""
+    guidance: Annotated[float, NON_NEGATIVE] = 0.0
+    """guidance scale"""
+    strength: Annotated[float | None, Gt(0), Le(1)] = None
+    """img2img strength of a target; sources and teachers have none"""
+    tflop_per_step: Annotated[float, NON_NEGATIVE] = 0.0
+    """cost of one step at 512 px in TFLOP, for the forecast"""
+    tflop_fixed: Annotated[float, NON_NEGATIVE] = 0.0
+    """cost of text encoders and VAE at 512 px in TFLOP, for the forecast"""
+
+    @property
+    def effective_steps(self) -> int:
+        """Steps that really run: img2img skips the first part of its schedule."""
+        if self.strength is None:
+            return self.steps
+        return self.steps - int(self.steps - self.steps * self.strength)
+
+
+@settings
+class ProceduralSettings:
+    """The numpy painter: pictures without weights, always labelled procedural."""
+
+    kind: Literal["procedural"] = "procedural"
+    """the procedural painter"""
+    gap: Annotated[float, NON_NEGATIVE, Le(4)] = 1.0
+    """how much a target differs from its source; 0 makes them equal"""
+    gap_kind: Literal["constant", "shuffled"] = "constant"
+    """the same gap for every picture, or a random one for each"""
+
+
+@settings
+class DiffusersSettings:
+    """A pair of diffusers pipelines."""
+
+    kind: Literal["diffusers"] = "diffusers"
+    """diffusers pipelines"""
+    dtype: Literal["bfloat16", "float16", "float32"] = "bfloat16"
+    """number format of the weights"""
+    text_tokens: Annotated[int, Ge(1), Le(512)] = 256
+    """length of the long text encoder's input"""
+
+
+GeneratorSettings = Annotated[ProceduralSettings | DiffusersSettings, tagged("kind")]
+
+
+@settings
+class DatasetSettings:
+    """One dataset: what is asked for, how often, and in which pieces."""
+
+    prompt: Annotated[str, FILLED]
+    """the prompt; {name} stands for a name"""
+    count: Annotated[int, POSITIVE]
+    """samples before splits are left out"""
+    stages: Annotated[tuple[Stage, ...], FILLED]
+    """pictures of a sample"""
+    size_px: Annotated[int, Ge(64), Le(2048)] = 512
+    """width and height, a multiple of 16"""
+    shard_size: Annotated[int, POSITIVE, Le(100_000)] = 64
+    """samples in a shard, which is what is leased, published and recovered"""
+    batch_size: Annotated[int, Ge(2), Le(1024)] = 8
+    """pictures made at once; a batch of one gives other bytes than a larger one"""
+    splits: Annotated[tuple[Split, ...], FILLED] = SPLITS
+    """splits to make; the others are planned away"""
+    images_per_name: Annotated[int, POSITIVE, Le(100)] = 1
+    """samples of each name"""
+
+    def __post_init__(self) -> None:
+        """Check what single ranges cannot say."""
+        if self.size_px % 16:
+            raise ValueError(f"size_px = {self.size_px}: should be a multiple of 16")
+        for field, values in (("stages", self.stages), ("splits", self.splits)):
+            if len(set(values)) != len(values):
+                raise ValueError(f"{field} = {list(values)}: should not repeat itself")
+        if "target" in self.stages and "source" not in self.stages:
+            raise ValueError("stages: a target is made from a source; add 'source'")
+        if self.count % self.images_per_name:
+            raise ValueError(
+                f"count = {self.count}: should be a multiple of images_per_name, "
+                f"which is {self.images_per_name}"
+            )
+        _check_prompt(self.prompt)
+
+    @property
+    def has_names(self) -> bool:
+        """Whether the prompt asks for a name."""
+        return "{name}" in self.prompt
+
+
+@settings
+class Preset:
+    """A preset file: the settings that datasets share, and the datasets by name."""
+
+    seed: Annotated[int, NON_NEGATIVE, Le(2**53 - 1)] = 0
+    """seed of everything in the run"""
+    fractions: tuple[Annotated[float, Gt(0), Le(1)], ...] = ()
+    """nested parts of the whole plan to train on, drawn from train"""
+    split: SplitSettings = SplitSettings()
+    """weights of the splits"""
+    generator: GeneratorSettings
+    """what makes the pictures"""
+    stage: dict[Stage, StageSettings]
+    """the pictures of a sample"""
+    dataset: dict[str, DatasetSettings]
+    """the datasets by name"""
+
+
+@settings
+class DatasetConfig:
+    """Everything that determines one dataset, but the names."""
+
+    name: Annotated[str, FILLED]
+    """the dataset's name, which begins the ids of samples without a person's name"""
+    seed: Annotated[int, NON_NEGATIVE, Le(2**53 - 1)]
+    """seed of everything in the run"""
+    fractions: tuple[Annotated[float, Gt(0), Le(1)], ...]
+    """nested parts of the whole plan to train on, drawn from train"""
+    split: SplitSettings
+    """weights of the splits"""
+    generator: GeneratorSettings
+    """what makes the pictures"""
+    stage: dict[Stage, StageSettings]
+    """the pictures of a sample"""
+    dataset: DatasetSettings
+    """what is asked for"""
+
+    def __post_init__(self) -> None:
+        """Check what the parts cannot see of each other."""
+        if not re.fullmatch("[A-Za-z0-9_-]+", self.name):
+            raise ValueError(f"dataset {self.name!r}: use letters, digits, - and _ for its name")
+        for stage in self.dataset.stages:
+            if stage not in self.stage:
+                raise ValueError(f"stage.{stage}: is missing, and dataset.{self.name} asks for it")
+            strength = self.stage[stage].strength
+            if stage == "target" and strength is None:
+                raise ValueError("stage.target.strength: is missing; a target is img2img")
+            if stage != "target" and strength is not None:
+                raise ValueError(f"stage.{stage}.strength = {strength}: only a target has one")
+
+
+def read_preset(path: Path) -> Preset:
+    """A preset file; a ValueError lists every mistake in it."""
+    return resolve(Preset, read_toml(path), str(path))
+
+
+def dataset_config(preset: Preset, name: str, origin: str) -> DatasetConfig:
+    """What one dataset of a preset resolves to."""
+    if name not in preset.dataset:
+        raise ValueError(f"{origin}: no [dataset.{name}]; {nearest(name, list(preset.dataset))}")
+    dataset = preset.dataset[name]
+    try:
+        return DatasetConfig(
+            name=name,
+            seed=preset.seed,
+            fractions=preset.fractions,
+            split=preset.split,
+            generator=preset.generator,
+            stage={key: preset.stage[key] for key in dataset.stages if key in preset.stage},
+            dataset=dataset,
+        )
+    except ValueError as error:
+        raise ValueError(f"{origin}: {error}") from None
+
+
+def stored_config(tables: Mapping[str, Any], origin: str) -> DatasetConfig:
+    """The settings that a dataset was planned with, from its run.json."""
+    return resolve(DatasetConfig, tables, origin)
+
+
+def _check_prompt(prompt: str) -> None:
+    mend = "only {name} may stand in braces; double a brace that is meant literally"
+    try:
+        fields = [field for _, field, _, _ in string.Formatter().parse(prompt) if field is not None]
+    except ValueError:
+        raise ValueError(f"prompt = {prompt!r}: {mend}") from None
+    if any(field != "name" for field in fields):
+        raise ValueError(f"prompt = {prompt!r}: {mend}")

@@ -1,0 +1,86 @@
+"""What a dataset knows of its own making. Both files are published once and never change.
+
+run.json is written by `plan`, generator.json by the first `generate`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from schemas.config import DatasetConfig
+from schemas.settings import settings
+
+
+@settings
+class FileIdentity:
+    """A table that something was made from."""
+
+    sha256: str
+    """checksum of the file"""
+    rows: int
+    """rows in it"""
+
+
+@settings
+class Run:
+    """run.json: what was planned, from what, by which code."""
+
+    record: str = "run"
+    """what this file is"""
+    version: int = 1
+    """version of this record"""
+    config: DatasetConfig
+    """the resolved settings"""
+    plan: FileIdentity
+    """plan.parquet"""
+    names: FileIdentity | None
+    """the names that the plan was made from; null where the prompt has none"""
+    code: str
+    """hash of Relume's sources that planned"""
+    libraries: dict[str, str]
+    """versions of what planned"""
+
+
+@settings
+class ModelIdentity:
+    """Which model makes the pictures of a stage, down to its weights."""
+
+    model: str
+    """hub id or local name"""
+    revision: str
+    """revision of the model"""
+    weights: dict[str, str]
+    """sha256 of each file of weights; empty for a generator without weights"""
+
+
+@settings
+class GeneratorRecord:
+    """generator.json: what makes the pictures, fixed by the first run that makes some."""
+
+    record: str = "generator"
+    """what this file is"""
+    version: int = 1
+    """version of this record"""
+    plan_sha256: str
+    """the plan that it works on"""
+    models: dict[str, ModelIdentity]
+    """the model of each stage"""
+    numerics: dict[str, str | int]
+    """what changes the bytes: dtype, compile, batch size, threads"""
+    code: str
+    """hash of Relume's sources that began"""
+    libraries: dict[str, str]
+    """versions of what began"""
+    processor: str
+    """processor or GPU model that began"""
+
+    def must_match(self) -> dict[str, Any]:
+        """What a later run may not change."""
+        from schemas.settings import as_plain
+
+        plain = as_plain(self)
+        return {key: plain[key] for key in ("plan_sha256", "models", "numerics")}
+
+    def may_differ(self) -> dict[str, Any]:
+        """What a later run may change, and has to say so."""
+        return {"code": self.code, "processor": self.processor, **self.libraries}

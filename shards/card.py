@@ -1,0 +1,89 @@
+"""README.md of a dataset: a card that people read on a hub, and that tells `datasets` the splits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from schemas.config import ProceduralSettings
+from schemas.lease import ShardDone
+from schemas.run import Run
+from schemas.sample import SPLITS
+
+_PROCEDURAL = """\
+**These pictures are procedural**: drawn by a program, not by a diffusion model. They test the
+instruments that work on such datasets, and say nothing about any model.
+"""
+_SYNTHETIC = """\
+Every picture is synthetic. A name in a prompt is there to vary the face; no picture is a photograph
+of that person, and none may be taken for one.
+"""
+
+
+def card_text(run: Run, shards: Sequence[str], done: Mapping[str, ShardDone]) -> str:
+    """The card of a dataset, as far as it exists."""
+    # Without this list `datasets` would read the parquet files beside the tars instead of them.
+    files = [
+        f'      - split: {split}\n        path: "{split}/*.tar"'
+        for split in SPLITS
+        if any(shard.startswith(f"{split}/") for shard in done)
+    ]
+    head = ["---", f"pretty_name: {run.config.name}"]
+    if files:
+        head += ["configs:", "  - config_name: default", "    data_files:", *files]
+    return "\n".join([*head, "---", "", *_body(run, shards, done)])
+
+
+def _body(run: Run, shards: Sequence[str], done: Mapping[str, ShardDone]) -> list[str]:
+    config = run.config
+    procedural = isinstance(config.generator, ProceduralSettings)
+    lines = [
+        f"# {config.name}",
+        "",
+        f"Paired portraits made with Relume from the prompt “{config.dataset.prompt}”, "
+        f"{config.dataset.size_px} x {config.dataset.size_px} px.",
+        "",
+        _PROCEDURAL if procedural else _SYNTHETIC,
+    ]
+    if len(done) < len(shards):
+        lines += [
+            f"**Incomplete**: {len(done):,} of {len(shards):,} shards exist. "
+            "`relume generate` on this folder goes on.",
+            "",
+        ]
+    lines += ["| split | shards | samples | failed | bytes |", "|---|---:|---:|---:|---:|"]
+    for split in SPLITS:
+        planned = [shard for shard in shards if shard.startswith(f"{split}/")]
+        if planned:
+            facts = [done[shard] for shard in planned if shard in done]
+            ok, failed = sum(f.ok for f in facts), sum(f.failed for f in facts)
+            num_bytes = sum(f.tar.bytes for f in facts)
+            lines.append(
+                f"| {split} | {len(facts):,} of {len(planned):,} | {ok:,} | {failed:,} "
+                f"| {num_bytes:,} |"
+            )
+    lines += ["", "| stage | model | revision | steps | guidance | strength |"]
+    lines += ["|---|---|---|---:|---:|---:|"]
+    for name in config.dataset.stages:
+        stage = config.stage[name]
+        strength = "" if stage.strength is None else stage.strength
+        lines.append(
+            f"| {name} | {stage.model} | {stage.revision} | {stage.steps} | {stage.guidance} "
+            f"| {strength} |"
+        )
+    lines += ["", *_HOW_TO_READ]
+    return lines
+
+
+_HOW_TO_READ = """\
+## Reading it
+
+A sample is `{id}.source.png`, `{id}.target.png` and `{id}.json` in the tar of its shard, as far as
+its dataset has these stages. A row of `manifest.parquet` tells where in the tar each picture's bytes
+lie; `index.json` is a wids index. Training never opens the split test.
+
+```python
+from datasets import load_dataset
+
+pictures = load_dataset("path/to/this/folder", split="train", streaming=True)
+```
+""".split("\n")

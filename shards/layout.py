@@ -1,0 +1,53 @@
+"""Where the files of a dataset lie. Nothing else spells a file's name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from schemas.sample import Split, Stage
+
+RUN = "run.json"
+GENERATOR = "generator.json"
+PLAN = "plan.parquet"
+MANIFEST = "manifest.parquet"
+INDEX = "index.json"
+CARD = "README.md"
+TRUTH = "truth.parquet"
+OWNERS = "owners"
+QUARANTINE = "quarantine"
+WHY = "why.json"
+
+
+def shard_name(split: Split, number: int) -> str:
+    """The name of a shard within its dataset, for example train/shard-000012."""
+    return f"{split}/shard-{number:06d}"
+
+
+def tar_path(dataset: Path, shard: str) -> Path:
+    """The pictures of a shard."""
+    return dataset / f"{shard}.tar"
+
+
+def rows_path(dataset: Path, shard: str) -> Path:
+    """The rows of a shard."""
+    return dataset / f"{shard}.parquet"
+
+
+def done_path(dataset: Path, shard: str) -> Path:
+    """The file that makes a shard exist."""
+    return dataset / f"{shard}.done.json"
+
+
+def picture_member(sample_id: str, stage: Stage) -> str:
+    """A picture's name in the tar. Readers split it at the first dot, so ids have none."""
+    return f"{sample_id}.{stage}.png"
+
+
+def facts_member(sample_id: str) -> str:
+    """The name in the tar of what is known about a sample."""
+    return f"{sample_id}.json"
+
+
+def staging_name(shard: str, attempt: int) -> str:
+    """The folder in which one attempt at a shard is put together."""
+    return f"{shard.replace('/', '-')}.{attempt}"

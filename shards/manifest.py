@@ -1,0 +1,124 @@
+"""The files derived from what is published: manifest.parquet, index.json and README.md.
+
+They can be rebuilt at any time, also for an incomplete dataset, which then says so. The drivers of
+several parts may rebuild at once; each looks again afterwards, so the last word tells everything.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from schemas.lease import ShardDone
+from schemas.records import check_record
+from schemas.run import Run
+from schemas.sample import SPLITS, Stage, sample_schema
+from shards import card, filesystem, layout
+from shards.publish import published
+from shards.staging import done_text, parquet_bytes
+
+PUBLISHED_KEY = b"relume.published"
+COMPLETE_KEY = b"relume.complete"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """How far a dataset is."""
+
+    shards: Sequence[str]
+    done: Mapping[str, ShardDone]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every planned shard exists."""
+        return len(self.done) == len(self.shards)
+
+    @property
+    def digest(self) -> str:
+        """Tells one set of published shards from another."""
+        digest = hashlib.sha256()
+        for shard in self.shards:
+            if shard in self.done:
+                digest.update(done_text(self.done[shard]))
+        return digest.hexdigest()
+
+
+def state(dataset: Path, shards: Sequence[str]) -> State:
+    """How far a dataset is, by its done.json files."""
+    return State(shards, published(dataset, shards))
+
+
+def rebuild(dataset: Path, run: Run, shards: Sequence[str]) -> State:
+    """Write all derived files anew; how far the dataset is."""
+    stages = run.config.dataset.stages
+    while True:
+        now = state(dataset, shards)
+        filesystem.replace_file(dataset, dataset / layout.MANIFEST, _manifest(dataset, now, stages))
+        for split in SPLITS:
+            if any(shard.startswith(f"{split}/") for shard in now.done):
+                path = dataset / split / layout.INDEX
+                filesystem.replace_file(dataset, path, _index(now, f"{split}/"))
+        filesystem.replace_file(dataset, dataset / layout.INDEX, _index(now, ""))
+        text = card.card_text(run, shards, now.done)
+        filesystem.replace_file(dataset, dataset / layout.CARD, text.encode())
+        if state(dataset, shards).digest == now.digest:
+            return now
+
+
+def read_manifest(dataset: Path, stages: Sequence[Stage]) -> pa.Table:
+    """The manifest of a dataset, checked to be one."""
+    path = dataset / layout.MANIFEST
+    if not path.exists():
+        raise ValueError(f"{dataset}: has no {layout.MANIFEST}; make one with relume generate")
+    table = pq.read_table(path)
+    check_record(table.schema, sample_schema(stages), str(path))
+    return table
+
+
+def is_stale(dataset: Path, now: State) -> bool:
+    """Whether the manifest tells of other shards than those that exist."""
+    metadata = pq.read_schema(dataset / layout.MANIFEST).metadata
+    return bool(metadata.get(PUBLISHED_KEY, b"").decode() != now.digest)
+
+
+def _manifest(dataset: Path, now: State, stages: Sequence[Stage]) -> bytes:
+    schema = sample_schema(stages)
+    tables = [
+        pq.read_table(layout.rows_path(dataset, shard), partitioning=None)
+        for shard in now.shards
+        if shard in now.done
+    ]
+    table = pa.concat_tables(tables) if tables else schema.empty_table()
+    facts = {
+        PUBLISHED_KEY: now.digest.encode(),
+        COMPLETE_KEY: json.dumps(now.complete).encode(),
+    }
+    return parquet_bytes(table.combine_chunks().replace_schema_metadata(schema.metadata | facts))
+
+
+def _index(now: State, prefix: str) -> bytes:
+    """A wids index of the shards whose name begins with the prefix, relative to that folder."""
+    shards = [shard for shard in now.shards if shard.startswith(prefix)]
+    done = [now.done[shard] for shard in shards if shard in now.done]
+    index: dict[str, Any] = {
+        "__kind__": "wids-shard-index-v1",
+        "wids_version": 1,
+        "complete": len(done) == len(shards),
+        "shardlist": [
+            {
+                "url": layout.tar_path(Path(), facts.shard.removeprefix(prefix)).as_posix(),
+                "nsamples": facts.ok,
+                "filesize": facts.tar.bytes,
+                "sha256": facts.tar.sha256,
+            }
+            for facts in done
+        ],
+    }
+    return (json.dumps(index, indent=1) + "\n").encode()

@@ -1,0 +1,174 @@
+"""plan.parquet: every sample of a dataset, fixed before anything is made."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from schemas.config import DatasetConfig, SplitSettings
+from schemas.lease import Lease
+from schemas.name import NAME_SCHEMA
+from schemas.records import check_record
+from schemas.sample import (
+    SPLITS,
+    Half,
+    PlannedSample,
+    Split,
+    plan_schema,
+    planned_row,
+    planned_sample,
+    stages_of,
+)
+from schemas.seeds import stable_fraction, stable_hash
+from shards import filesystem, layout
+
+_NCONST = re.compile("[A-Za-z0-9_-]+")
+
+
+class _Subject(NamedTuple):
+    """Who or what a sample is to show, before it has a place."""
+
+    id: str
+    key: str  # what its split depends on: the name, so that all its samples stay together
+    name: str | None
+    nconst: str | None
+
+
+def make_plan(config: DatasetConfig, names: pa.Table | None, origin: str = "names") -> pa.Table:
+    """The plan of a dataset; `names` where its prompt asks for them, the first ones are taken."""
+    subjects = _named(config, names, origin) if config.dataset.has_names else _unnamed(config)
+    ranks = _train_ranks(config, subjects)
+    rows = []
+    for split in SPLITS:
+        if split not in config.dataset.splits:
+            continue
+        chosen = [s for s in subjects if split_of(s.key, config.split) == split]
+        # By hash, so that every shard is a fair sample of its split.
+        chosen.sort(key=lambda subject: (stable_hash("order", subject.key), subject.id))
+        for position, subject in enumerate(chosen):
+            rows.append(planned_row(_planned(config, subject, split, position, ranks)))
+    return pa.Table.from_pylist(rows, schema=plan_schema(config.dataset.stages))
+
+
+def split_of(key: str, weights: SplitSettings) -> Split:
+    """The split of a name: by its hash alone, whatever the seed and the number of names."""
+    drawn = stable_fraction("split", key) * (weights.train + weights.validation + weights.test)
+    if drawn < weights.train:
+        return "train"
+    return "validation" if drawn < weights.train + weights.validation else "test"
+
+
+def read_plan(dataset: Path) -> pa.Table:
+    """The plan of a dataset, checked to be one."""
+    path = dataset / layout.PLAN
+    if not path.exists():
+        raise ValueError(f"{dataset}: has no {layout.PLAN}; make one with relume plan")
+    table = pq.read_table(path)
+    check_record(table.schema, plan_schema(stages_of(table.schema)), str(path))
+    return table
+
+
+def shard_names(plan: pa.Table) -> list[str]:
+    """The shards of a plan, in its order."""
+    names: list[str] = plan.column("shard").unique().to_pylist()
+    return names
+
+
+def planned_samples(plan: pa.Table) -> Iterator[tuple[str, tuple[PlannedSample, ...]]]:
+    """The samples of each shard, which lie together in a plan."""
+    start = 0
+    for counted in plan.column("shard").value_counts().to_pylist():
+        rows = plan.slice(start, counted["counts"]).to_pylist()
+        yield counted["values"], tuple(map(planned_sample, rows))
+        start += counted["counts"]
+
+
+def lease(plan_part: tuple[str, tuple[PlannedSample, ...]], attempt: int) -> Lease:
+    """A lease on one shard of a plan."""
+    shard, samples = plan_part
+    return Lease(shard=shard, attempt=attempt, samples=samples)
+
+
+def fraction_sizes(plan: pa.Table, fractions: tuple[float, ...]) -> dict[float, int]:
+    """How many samples of train each fraction of the whole plan takes."""
+    ranked = plan.num_rows - plan.column("train_rank").null_count
+    return {fraction: min(int(fraction * plan.num_rows), ranked) for fraction in fractions}
+
+
+def write_plan(dataset: Path, data: bytes) -> None:
+    """Publish a plan; the same plan again is no error, another one is."""
+    path = dataset / layout.PLAN
+    try:
+        filesystem.publish_bytes(dataset, path, data)
+    except FileExistsError:
+        if path.read_bytes() != data:
+            raise ValueError(
+                f"{dataset}: belongs to another plan; choose a new folder for --out"
+            ) from None
+
+
+def _planned(
+    config: DatasetConfig, subject: _Subject, split: Split, position: int, ranks: dict[str, int]
+) -> PlannedSample:
+    number, index = divmod(position, config.dataset.shard_size)
+    prompt = config.dataset.prompt.format(name=subject.name)
+    return PlannedSample(
+        id=subject.id,
+        split=split,
+        half=None if split == "train" else _half(subject.key),
+        shard=layout.shard_name(split, number),
+        index=index,
+        train_rank=ranks.get(subject.id) if split == "train" else None,
+        name=subject.name,
+        nconst=subject.nconst,
+        prompt=prompt,
+        seeds={
+            stage: stable_hash("seed", config.seed, subject.id, stage)
+            for stage in config.dataset.stages
+        },
+    )
+
+
+def _half(key: str) -> Half:
+    return "A" if stable_fraction("half", key) < 0.5 else "B"
+
+
+def _train_ranks(config: DatasetConfig, subjects: list[_Subject]) -> dict[str, int]:
+    """Place of each train sample in one seeded draw: a smaller fraction is its beginning."""
+    train = [s.id for s in subjects if split_of(s.key, config.split) == "train"]
+    train.sort(key=lambda sample_id: (stable_hash("draw", config.seed, sample_id), sample_id))
+    return {sample_id: rank for rank, sample_id in enumerate(train)}
+
+
+def _unnamed(config: DatasetConfig) -> list[_Subject]:
+    ids = (f"{config.name}-{number:06d}" for number in range(config.dataset.count))
+    return [_Subject(sample_id, sample_id, None, None) for sample_id in ids]
+
+
+def _named(config: DatasetConfig, names: pa.Table | None, origin: str) -> list[_Subject]:
+    if names is None:
+        raise ValueError(f"dataset.{config.name}.prompt asks for names; give them with --names")
+    check_record(names.schema, NAME_SCHEMA, origin)
+    each = config.dataset.images_per_name
+    wanted = config.dataset.count // each
+    if names.num_rows < wanted:
+        raise ValueError(
+            f"{origin}: has {names.num_rows} names, dataset.{config.name} asks for {wanted}; "
+            f"choose more with relume names --count, or lower it with --dataset.count"
+        )
+    chosen = names.slice(0, wanted)
+    for column in ("nconst", "name"):
+        if len(chosen.column(column).unique()) < wanted:
+            raise ValueError(f"{origin}: column {column} repeats a value; each may stand once")
+    pairs = zip(chosen.column("nconst").to_pylist(), chosen.column("name").to_pylist(), strict=True)
+    subjects = []
+    for nconst, name in pairs:
+        if not _NCONST.fullmatch(nconst):
+            raise ValueError(f"{origin}: nconst {nconst!r}: may only have letters, digits, - and _")
+        subjects += [_Subject(f"{nconst}-{k:02d}", name, name, nconst) for k in range(each)]
+    return subjects

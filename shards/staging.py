@@ -1,0 +1,174 @@
+"""Putting one shard together, in a folder of its own, where only its worker writes.
+
+A staged shard is whole and on the disk, and still nobody sees it: publishing is the owner's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections import Counter
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from schemas.lease import Lease, ShardDone, StagedShard
+from schemas.sample import PlannedSample, Sample, Stage, StageImage, sample_row, sample_schema
+from shards import filesystem, layout
+from shards.tar import TarWriter
+
+
+class ShardStage:
+    """Takes the samples of a lease in their order, and ends as a staged shard."""
+
+    def __init__(
+        self, dataset: Path, lease: Lease, images: Mapping[Stage, StageImage], size_px: int
+    ) -> None:
+        """`images` says for each stage what all its pictures share: model, steps and so on."""
+        self._lease, self._shared, self._size_px = lease, images, size_px
+        self._folder = (
+            dataset / filesystem.STAGING / layout.staging_name(lease.shard, lease.attempt)
+        )
+        filesystem.remove_staged(self._folder)
+        filesystem.make_folder(self._folder)
+        self._tar = TarWriter(self._folder / "tar")
+        self._samples: list[Sample] = []
+        # Hashing a picture in another thread lets this one go on to the next member.
+        self._hasher = ThreadPoolExecutor(1)
+        self._hashes: list[dict[Stage, Future[str]]] = []
+
+    def add(self, planned: PlannedSample, pictures: Mapping[Stage, bytes]) -> None:
+        """Append a sample with one PNG for each stage."""
+        images = {
+            stage: replace(
+                self._image(planned, stage),
+                offset=self._tar.add(layout.picture_member(planned.id, stage), pictures[stage]),
+                bytes=len(pictures[stage]),
+            )
+            for stage in self._shared
+        }
+        facts = member_facts(planned, self._size_px)
+        offset = self._tar.add(layout.facts_member(planned.id), facts)
+        self._samples.append(self._sample(planned, images, None, offset, len(facts)))
+        hashing = {stage: self._hasher.submit(sha256, pictures[stage]) for stage in self._shared}
+        self._hashes.append(hashing)
+
+    def fail(self, planned: PlannedSample, reason: str) -> None:
+        """Append a sample that has no pictures, and why."""
+        images = {stage: self._image(planned, stage) for stage in self._shared}
+        self._samples.append(self._sample(planned, images, reason, None, None))
+        self._hashes.append({})
+
+    def finish(self, seconds: float) -> StagedShard:
+        """Bring tar and rows to the disk."""
+        tar = self._tar.finish()
+        rows = filesystem.write_new(self._folder / "parquet", self._rows_parquet())
+        failures = Counter(sample.reason for sample in self._samples if sample.reason)
+        done = ShardDone(
+            shard=self._lease.shard,
+            planned=len(self._lease.samples),
+            ok=len(self._samples) - failures.total(),
+            failed=failures.total(),
+            tar=tar,
+            parquet=rows,
+        )
+        filesystem.write_new(self._folder / "done.json", done_text(done))
+        filesystem.sync_folder(self._folder)
+        return StagedShard(
+            done=done,
+            attempt=self._lease.attempt,
+            folder=str(self._folder),
+            seconds=seconds,
+            failures=dict(failures),
+        )
+
+    def _image(self, planned: PlannedSample, stage: Stage) -> StageImage:
+        return replace(self._shared[stage], seed=planned.seeds[stage])
+
+    def _sample(
+        self,
+        planned: PlannedSample,
+        images: dict[Stage, StageImage],
+        reason: str | None,
+        json_offset: int | None,
+        json_bytes: int | None,
+    ) -> Sample:
+        return Sample(
+            id=planned.id,
+            split=planned.split,
+            half=planned.half,
+            shard=planned.shard,
+            index=planned.index,
+            status="failed" if reason else "ok",
+            reason=reason,
+            name=planned.name,
+            nconst=planned.nconst,
+            prompt=planned.prompt,
+            size_px=self._size_px,
+            json_offset=json_offset,
+            json_bytes=json_bytes,
+            images=images,
+        )
+
+    def _rows_parquet(self) -> bytes:
+        rows = []
+        for sample, hashes in zip(self._samples, self._hashes, strict=True):
+            row = sample_row(sample)
+            row |= {f"{stage}_sha256": hashed.result() for stage, hashed in hashes.items()}
+            rows.append(row)
+        return parquet_bytes(pa.Table.from_pylist(rows, schema=sample_schema(tuple(self._shared))))
+
+    def __enter__(self) -> ShardStage:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._tar.close()
+        self._hasher.shutdown(cancel_futures=True)
+
+
+def member_facts(planned: PlannedSample, size_px: int) -> bytes:
+    """The json member of a sample.
+
+    Hugging Face's reader takes the columns from the first samples, so every field is always there
+    and never null: what a sample lacks is an empty string.
+    """
+    facts: dict[str, Any] = {
+        "id": planned.id,
+        "split": planned.split,
+        "half": planned.half or "",
+        "name": planned.name or "",
+        "nconst": planned.nconst or "",
+        "prompt": planned.prompt,
+        "size_px": size_px,
+        **{f"{stage}_seed": seed for stage, seed in planned.seeds.items()},
+    }
+    return json.dumps(facts, ensure_ascii=False).encode()
+
+
+def parquet_bytes(table: pa.Table) -> bytes:
+    """A table as the bytes of a parquet file; the same bytes for the same table."""
+    sink = io.BytesIO()
+    pq.write_table(table, sink, compression="zstd")
+    return sink.getvalue()
+
+
+def done_text(done: ShardDone) -> bytes:
+    """What a done.json holds."""
+    return (json.dumps(asdict(done), indent=2) + "\n").encode()
+
+
+def sha256(data: bytes) -> str:
+    """The sha256 of some bytes, hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
