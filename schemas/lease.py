@@ -52,6 +52,17 @@ class StagedShard:
     failures: dict[str, int]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseFailed:
+    """An attempt at a lease that raised; the last one when it is given up."""
+
+    shard: str
+    attempt: int
+    error: str
+    traceback: str
+    given_up: bool
+
+
 Result = TypeVar("Result", covariant=True)
 
 

@@ -1,4 +1,4 @@
-"""README.md of a dataset: a card that people read on a hub, and that tells `datasets` the splits."""
+"""README.md of a dataset: a card for people, which also tells `datasets` where the splits are."""
 
 from __future__ import annotations
 
@@ -70,20 +70,19 @@ def _body(run: Run, shards: Sequence[str], done: Mapping[str, ShardDone]) -> lis
             f"| {name} | {stage.model} | {stage.revision} | {stage.steps} | {stage.guidance} "
             f"| {strength} |"
         )
-    lines += ["", *_HOW_TO_READ]
-    return lines
+    return [*lines, _HOW_TO_READ]
 
 
-_HOW_TO_READ = """\
+_HOW_TO_READ = """
 ## Reading it
 
 A sample is `{id}.source.png`, `{id}.target.png` and `{id}.json` in the tar of its shard, as far as
-its dataset has these stages. A row of `manifest.parquet` tells where in the tar each picture's bytes
-lie; `index.json` is a wids index. Training never opens the split test.
+its dataset has these stages. A row of `manifest.parquet` tells where in the tar the bytes of each
+picture lie; `index.json` is a wids index. Training never opens the split test.
 
 ```python
 from datasets import load_dataset
 
 pictures = load_dataset("path/to/this/folder", split="train", streaming=True)
 ```
-""".split("\n")
+"""

@@ -50,7 +50,8 @@ class HashedFile:
     def finish(self) -> FileFacts:
         """Bring everything to the disk; the facts of the whole file."""
         self._hand_over()
-        os.fsync(self._fd)
+        with _naming(self._path):
+            os.fsync(self._fd)
         self.close()
         return FileFacts(bytes=self.length, sha256=self._hash.hexdigest())
 
@@ -69,7 +70,8 @@ class HashedFile:
         if self._hashing is not None:
             self._hashing.result()  # so that no more than two chunks are ever held
         self._hashing = self._hasher.submit(self._hash.update, chunk)
-        _write_all(self._fd, chunk)
+        with _naming(self._path):
+            _write_all(self._fd, chunk)
 
     def __enter__(self) -> HashedFile:
         return self
@@ -125,7 +127,8 @@ def append_line(path: Path, line: bytes) -> None:
     try:
         length = os.fstat(fd).st_size
         torn = length and os.pread(fd, 1, length - 1) != b"\n"
-        _write_all(fd, (b"\n" if torn else b"") + line + b"\n")
+        with _naming(path):
+            _write_all(fd, (b"\n" if torn else b"") + line + b"\n")
     finally:
         os.close(fd)
 
@@ -216,6 +219,15 @@ def _temporary(folder: Path, data: bytes) -> Iterator[Path]:
         yield path
     finally:
         remove_file(path)
+
+
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Calls on a descriptor do not say which file they failed on; an error should."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 def _write_all(fd: int, data: bytes) -> None:

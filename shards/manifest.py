@@ -6,7 +6,6 @@ several parts may rebuild at once; each looks again afterwards, so the last word
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,9 +21,8 @@ from schemas.run import Run
 from schemas.sample import SPLITS, Stage, sample_schema
 from shards import card, filesystem, layout
 from shards.publish import published
-from shards.staging import done_text, parquet_bytes
+from shards.staging import parquet_bytes
 
-PUBLISHED_KEY = b"relume.published"
 COMPLETE_KEY = b"relume.complete"
 
 
@@ -40,15 +38,6 @@ class State:
         """Whether every planned shard exists."""
         return len(self.done) == len(self.shards)
 
-    @property
-    def digest(self) -> str:
-        """Tells one set of published shards from another."""
-        digest = hashlib.sha256()
-        for shard in self.shards:
-            if shard in self.done:
-                digest.update(done_text(self.done[shard]))
-        return digest.hexdigest()
-
 
 def state(dataset: Path, shards: Sequence[str]) -> State:
     """How far a dataset is, by its done.json files."""
@@ -57,19 +46,25 @@ def state(dataset: Path, shards: Sequence[str]) -> State:
 
 def rebuild(dataset: Path, run: Run, shards: Sequence[str]) -> State:
     """Write all derived files anew; how far the dataset is."""
-    stages = run.config.dataset.stages
     while True:
         now = state(dataset, shards)
-        filesystem.replace_file(dataset, dataset / layout.MANIFEST, _manifest(dataset, now, stages))
-        for split in SPLITS:
-            if any(shard.startswith(f"{split}/") for shard in now.done):
-                path = dataset / split / layout.INDEX
-                filesystem.replace_file(dataset, path, _index(now, f"{split}/"))
-        filesystem.replace_file(dataset, dataset / layout.INDEX, _index(now, ""))
-        text = card.card_text(run, shards, now.done)
-        filesystem.replace_file(dataset, dataset / layout.CARD, text.encode())
-        if state(dataset, shards).digest == now.digest:
+        for path, data in derived_files(dataset, run, now).items():
+            filesystem.replace_file(dataset, path, data)
+        if state(dataset, shards) == now:
             return now
+
+
+def derived_files(dataset: Path, run: Run, now: State) -> dict[Path, bytes]:
+    """What the derived files are to hold."""
+    files = {
+        dataset / layout.MANIFEST: _manifest(dataset, now, run.config.dataset.stages),
+        dataset / layout.INDEX: _index(now, ""),
+        dataset / layout.CARD: card.card_text(run, now.shards, now.done).encode(),
+    }
+    for split in SPLITS:
+        if any(shard.startswith(f"{split}/") for shard in now.done):
+            files[dataset / split / layout.INDEX] = _index(now, f"{split}/")
+    return files
 
 
 def read_manifest(dataset: Path, stages: Sequence[Stage]) -> pa.Table:
@@ -82,12 +77,6 @@ def read_manifest(dataset: Path, stages: Sequence[Stage]) -> pa.Table:
     return table
 
 
-def is_stale(dataset: Path, now: State) -> bool:
-    """Whether the manifest tells of other shards than those that exist."""
-    metadata = pq.read_schema(dataset / layout.MANIFEST).metadata
-    return bool(metadata.get(PUBLISHED_KEY, b"").decode() != now.digest)
-
-
 def _manifest(dataset: Path, now: State, stages: Sequence[Stage]) -> bytes:
     schema = sample_schema(stages)
     tables = [
@@ -96,11 +85,8 @@ def _manifest(dataset: Path, now: State, stages: Sequence[Stage]) -> bytes:
         if shard in now.done
     ]
     table = pa.concat_tables(tables) if tables else schema.empty_table()
-    facts = {
-        PUBLISHED_KEY: now.digest.encode(),
-        COMPLETE_KEY: json.dumps(now.complete).encode(),
-    }
-    return parquet_bytes(table.combine_chunks().replace_schema_metadata(schema.metadata | facts))
+    facts = {**schema.metadata, COMPLETE_KEY: json.dumps(now.complete).encode()}
+    return parquet_bytes(table.combine_chunks().replace_schema_metadata(facts))
 
 
 def _index(now: State, prefix: str) -> bytes:

@@ -8,11 +8,13 @@ and does. A driver that was only asleep sees a higher generation and stops.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -76,7 +78,9 @@ class Owner:
 
     def check(self) -> None:
         """OwnerLost when another driver has taken over."""
-        generations = [generation for part, generation, _ in self._files() if part == self.part]
+        generations = [
+            generation for part, generation, _ in _files(self._folder) if part == self.part
+        ]
         if max(generations, default=0) != self._claim.generation:
             raise OwnerLost(
                 f"{self._dataset}: another driver took part {self.part} over, because this one "
@@ -87,8 +91,10 @@ class Owner:
         """Give the right back."""
         self._ended.set()
         self._heart.join()
-        # Where another driver has taken over, there is nothing to give back.
-        self._write(self.part, self._claim.generation + 1, _myself(released=True))
+        # Where another driver has taken over, there is nothing to give back. Where the disk is
+        # full, the next driver finds this process gone, which is as good.
+        with contextlib.suppress(OSError):
+            self._write(self.part, self._claim.generation + 1, _myself(released=True))
 
     def __enter__(self) -> Owner:
         return self
@@ -104,8 +110,8 @@ class Owner:
     def _acquire(self) -> _Claim:
         while True:
             self._refuse_living()
-            newest = _newest(self._claims(self.part))
-            generation = newest[self.part].generation + 1 if newest else 1
+            newest = _newest(_read_claims(self._folder)).get(self.part)
+            generation = newest.generation + 1 if newest else 1
             claim = self._write(self.part, generation, _myself(released=False))
             if claim is None:
                 continue  # another driver was faster: look again who it is
@@ -118,7 +124,7 @@ class Owner:
 
     def _refuse_living(self, but: _Claim | None = None) -> None:
         """ValueError if a living driver holds a part that overlaps; dead ones lose theirs."""
-        for claim in _newest(self._claims()).values():
+        for claim in _newest(_read_claims(self._folder)).values():
             if claim.holder.released or not claim.part.overlaps(self.part):
                 continue
             if but is not None and claim.path == but.path:
@@ -130,27 +136,11 @@ class Owner:
                 self.took_over.append(claim.holder)
 
     def _who_holds(self, claim: _Claim, silent_s: float) -> str:
-        holder = claim.holder
-        job = f", Slurm job {holder.job}" if holder.job else ""
         return (
-            f"{self._dataset}: part {claim.part} is being written by process {holder.pid} on "
-            f"{holder.host}{job}; its last sign of life is {max(silent_s, 0):.0f} s old. "
+            f"{self._dataset}: part {claim.part} is being written by {_name(claim.holder)}; "
+            f"its last sign of life is {max(silent_s, 0):.0f} s old. "
             f"Stop it, or wait: after {self._silent_s:.0f} s of silence it is taken over"
         )
-
-    def _claims(self, part: Part | None = None) -> list[_Claim]:
-        return [
-            _Claim(its, generation, path, resolve(Holder, json.loads(path.read_bytes()), str(path)))
-            for its, generation, path in self._files()
-            if part is None or its == part
-        ]
-
-    def _files(self) -> Iterator[tuple[Part, int, Path]]:
-        for path in self._folder.iterdir():
-            matched = _FILE.fullmatch(path.name)
-            if matched:
-                part = Part(int(matched[1]), int(matched[2])) if matched[1] else WHOLE
-                yield part, int(matched[3]), path
 
     def _write(self, part: Part, generation: int, holder: Holder) -> _Claim | None:
         path = self._folder / f"{part.label}-{generation:06d}.json"
@@ -168,6 +158,41 @@ class Owner:
             except OSError:
                 # A hiccup of the file server; silence for too long is for `check` to find.
                 continue
+
+
+def writers(dataset: Path) -> list[str]:
+    """Who holds a part of a dataset now, as a person reads it; the silent ones are left out."""
+    folder = dataset / layout.OWNERS
+    if not folder.is_dir():
+        return []
+    now = time.time()
+    return [
+        f"part {claim.part}: {_name(claim.holder)}"
+        for claim in _newest(_read_claims(folder)).values()
+        if not claim.holder.released
+        and not _is_gone(claim.holder)
+        and now - claim.path.stat().st_mtime < SILENT_S
+    ]
+
+
+def _name(holder: Holder) -> str:
+    job = f", Slurm job {holder.job}" if holder.job else ""
+    return f"process {holder.pid} on {holder.host}{job}"
+
+
+def _read_claims(folder: Path) -> list[_Claim]:
+    return [
+        _Claim(part, generation, path, resolve(Holder, json.loads(path.read_bytes()), str(path)))
+        for part, generation, path in _files(folder)
+    ]
+
+
+def _files(folder: Path) -> Iterator[tuple[Part, int, Path]]:
+    for path in folder.iterdir():
+        matched = _FILE.fullmatch(path.name)
+        if matched:
+            part = Part(int(matched[1]), int(matched[2])) if matched[1] else WHOLE
+            yield part, int(matched[3]), path
 
 
 def _newest(claims: list[_Claim]) -> dict[Part, _Claim]:

@@ -11,7 +11,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from schemas.config import DatasetConfig, SplitSettings
-from schemas.lease import Lease
 from schemas.name import NAME_SCHEMA
 from schemas.records import check_record
 from schemas.sample import (
@@ -25,7 +24,7 @@ from schemas.sample import (
     stages_of,
 )
 from schemas.seeds import stable_fraction, stable_hash
-from shards import filesystem, layout
+from shards import layout
 
 _NCONST = re.compile("[A-Za-z0-9_-]+")
 
@@ -88,28 +87,10 @@ def planned_samples(plan: pa.Table) -> Iterator[tuple[str, tuple[PlannedSample, 
         start += counted["counts"]
 
 
-def lease(plan_part: tuple[str, tuple[PlannedSample, ...]], attempt: int) -> Lease:
-    """A lease on one shard of a plan."""
-    shard, samples = plan_part
-    return Lease(shard=shard, attempt=attempt, samples=samples)
-
-
 def fraction_sizes(plan: pa.Table, fractions: tuple[float, ...]) -> dict[float, int]:
     """How many samples of train each fraction of the whole plan takes."""
     ranked = plan.num_rows - plan.column("train_rank").null_count
     return {fraction: min(int(fraction * plan.num_rows), ranked) for fraction in fractions}
-
-
-def write_plan(dataset: Path, data: bytes) -> None:
-    """Publish a plan; the same plan again is no error, another one is."""
-    path = dataset / layout.PLAN
-    try:
-        filesystem.publish_bytes(dataset, path, data)
-    except FileExistsError:
-        if path.read_bytes() != data:
-            raise ValueError(
-                f"{dataset}: belongs to another plan; choose a new folder for --out"
-            ) from None
 
 
 def _planned(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,47 +28,38 @@ def room_left(folder: Path) -> list[Room]:
     files = disk.f_favail if disk.f_files else None
     rooms = [Room("the disk", disk.f_bavail * disk.f_frsize, files)]
     for command in (["lfs", "quota", "-u", str(os.getuid()), str(there)], ["quota", "-wp"]):
-        rooms += parse_quota(command[0], _output(command), there)
+        rooms += parse_quota(command[0], _output(command), _names_of_filesystem(there))
     return rooms
 
 
-def parse_quota(command: str, text: str, folder: Path) -> Iterator[Room]:
-    """Limits out of the table that `lfs quota` and `quota -w` print.
+def parse_quota(command: str, text: str, filesystems: set[str]) -> Iterator[Room]:
+    """Limits of some file systems out of the table that `lfs quota` and `quota -wp` print.
 
-    Both print: file system, kilobytes used, quota, limit, grace, files used, quota, limit, grace.
+    Both print: file system, kilobytes used, quota, limit, grace, files used, quota, limit, grace;
+    lfs breaks the line after a long name.
     """
-    for line in text.splitlines():
-        cells = line.replace("*", "").split()
-        if len(cells) < 8 or not cells[1].isdigit() or not _holds(cells[0], folder):
+    cells: list[str] = []
+    for line in text.replace("*", "").splitlines():
+        cells = cells + line.split() if len(cells) == 1 else line.split()
+        if len(cells) < 8 or cells[0] not in filesystems:
             continue
         used_kb, soft_kb, hard_kb, used, soft, hard = (
-            int(cells[k]) if re.fullmatch(r"\d+", cells[k]) else 0 for k in (1, 2, 3, 5, 6, 7)
+            int(cells[k]) if cells[k].isdigit() else 0 for k in (1, 2, 3, 5, 6, 7)
         )
         limit_kb, limit_files = hard_kb or soft_kb, hard or soft
         yield Room(
-            f"{command} of {cells[0]}",
+            f"the {command} of {cells[0]}",
             max(0, limit_kb - used_kb) * 1024 if limit_kb else None,
             max(0, limit_files - used) if limit_files else None,
         )
 
 
-def _holds(filesystem: str, folder: Path) -> bool:
-    """Whether a line of a quota table speaks of the folder: by mount point or by device."""
-    device = next(
-        (
-            line.split()[0]
-            for line in reversed(Path("/proc/mounts").read_text().splitlines())
-            if folder.resolve().is_relative_to(line.split()[1])
-            and line.split()[1] == _mount_point(folder)
-        ),
-        None,
-    )
-    return filesystem in (_mount_point(folder), device)
-
-
-def _mount_point(folder: Path) -> str:
+def _names_of_filesystem(folder: Path) -> set[str]:
+    """How a quota table may call the file system of a folder: by mount point or by device."""
     resolved = folder.resolve()
-    return next(str(p) for p in [resolved, *resolved.parents] if p.is_mount())
+    point = next(str(path) for path in [resolved, *resolved.parents] if path.is_mount())
+    mounts = (line.split() for line in Path("/proc/mounts").read_text().splitlines())
+    return {point} | {mount[0] for mount in mounts if mount[1] == point}
 
 
 def _output(command: list[str]) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from schemas.lease import FileFacts
 from shards.filesystem import HashedFile
 
+DAMAGED = tarfile.TarError
 _ZEROS = bytes(tarfile.RECORDSIZE)
 
 

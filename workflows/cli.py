@@ -6,11 +6,14 @@ is called.
 
 from __future__ import annotations
 
+import errno
 import importlib
+import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
+Parsed = TypeVar("Parsed")
 DONE, INCOMPLETE, WRONG = 0, 1, 2
 
 VERBS = {
@@ -18,6 +21,12 @@ VERBS = {
     "plan": "fix every sample of a dataset: ids, splits, shards, prompts, seeds",
     "generate": "make a planned dataset, or continue it",
     "inspect": "say what is in a dataset, verify it, take samples out of it",
+}
+_MENDS = {
+    errno.ENOSPC: "nothing published is lost; make room, and the same command continues",
+    errno.EDQUOT: "nothing published is lost; make room, and the same command continues",
+    errno.EROFS: "nothing published is lost; mount it writable, and the same command continues",
+    errno.EACCES: "ask for the permission, and the same command continues",
 }
 _WIDTH = max(map(len, VERBS))
 USAGE = "\n".join(
@@ -67,17 +76,37 @@ def run_verb(verb: Callable[[list[str]], int], argv: Sequence[str] | None = None
         return 130
 
 
-def parse(arguments: type[Any], verb: str, argv: Sequence[str]) -> Any:
+def parse(arguments: type[Parsed], verb: str, argv: Sequence[str]) -> Parsed:
     """Arguments of a verb out of its command line."""
     import tyro
 
+    return tyro.cli(arguments, prog=f"relume {verb}", args=list(argv), config=_style())
+
+
+def parse_known(
+    arguments: type[Parsed], verb: str, argv: Sequence[str]
+) -> tuple[Parsed, list[str]]:
+    """Arguments of a verb, and what it does not know."""
+    import tyro
+
     return tyro.cli(
-        arguments, prog=f"relume {verb}", args=list(argv), config=(tyro.conf.FlagCreatePairsOff,)
+        arguments,
+        prog=f"relume {verb}",
+        args=list(argv),
+        config=_style(),
+        return_unknown_args=True,
     )
 
 
+def _style() -> Sequence[Any]:
+    import tyro
+
+    return (tyro.conf.FlagCreatePairsOff, tyro.conf.DisallowNone)
+
+
 def _one_line(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
+    if isinstance(error, OSError) and error.errno:
         path = f"{error.filename}: " if error.filename else ""
-        return f"{path}{error.strerror}"
+        mend = _MENDS.get(error.errno, "the same command continues once that is mended")
+        return f"{path}{os.strerror(error.errno)}; {mend}"
     return str(error)

@@ -1,0 +1,50 @@
+"""What every image generator offers, whatever makes its pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from schemas.config import DatasetConfig, ProceduralSettings
+from schemas.run import ModelIdentity
+from schemas.sample import PlannedSample, Stage
+
+Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
+
+
+class Generator(Protocol):
+    """Makes the pictures of samples, each from its prompt and its seeds alone."""
+
+    def load(self) -> None:
+        """Load the weights, once per worker."""
+        ...
+
+    def identity(self) -> Mapping[Stage, ModelIdentity]:
+        """Which model makes each stage, down to its weights."""
+        ...
+
+    def numerics(self) -> Mapping[str, str | int]:
+        """What besides the models changes the bytes."""
+        ...
+
+    def make(self, samples: Sequence[PlannedSample]) -> Mapping[Stage, Pixels]:
+        """Pictures of a batch for each stage: (batch, height, width, 3), uint8, or float in 0..1.
+
+        Floats may hold what is no number: that sample has then failed.
+        """
+        ...
+
+
+def build_generator(config: DatasetConfig) -> Generator:
+    """The generator that a dataset's settings ask for."""
+    if isinstance(config.generator, ProceduralSettings):
+        from models.generators.procedural.generator import ProceduralGenerator
+
+        return ProceduralGenerator(config)
+    raise ValueError(
+        f"generator.kind = {config.generator.kind!r}: this version of Relume only plans for it; "
+        "to make pictures use 'procedural', as in configs/demo.toml"
+    )

@@ -1,0 +1,129 @@
+"""How a verb fills a part of a dataset with shards, whatever makes them.
+
+Takes charge of the part, says what is outstanding, publishes what an engine yields, and notes what
+happened. Knows neither the task nor the engine.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from schemas.event import Event
+from schemas.lease import LeaseFailed, StagedShard
+from shards import events, filesystem, layout
+from shards.owner import Owner
+from shards.publish import (
+    Publisher,
+    ShardTaken,
+    published,
+    quarantine,
+    quarantined,
+    set_aside_broken,
+)
+from workflows.console import Console
+
+# Long enough for the slowest small write of another driver, short against a night's run.
+OLD_TEMPORARY_S = 3600.0
+
+
+class Filling:
+    """One run of a verb over one part of a dataset."""
+
+    def __init__(
+        self, dataset: Path, shards: Sequence[str], owner: Owner, console: Console
+    ) -> None:
+        self.shards = [shard for n, shard in enumerate(shards) if owner.part.has(n)]
+        self.made = Counter[str]()
+        self._dataset, self._owner, self._console = dataset, owner, console
+        self._begun = time.monotonic()
+
+    def take_charge(self) -> None:
+        """Say who was taken over, and set aside what a killed driver left."""
+        self.note("run-started", part=str(self._owner.part))
+        for holder in self._owner.took_over:
+            self._console.note(
+                f"process {holder.pid} on {holder.host} is gone; this one takes over"
+            )
+            self.note("took-over", host=holder.host, pid=holder.pid, job=holder.job)
+        for aside in set_aside_broken(self._dataset, self.shards):
+            where = aside.folder.relative_to(self._dataset)
+            self._console.warn(f"{aside.shard}: {aside.reason}; set aside in {where}, made anew")
+            self.note("set-aside", shard=aside.shard, reason=aside.reason)
+        filesystem.remove_old_temporaries(self._dataset, OLD_TEMPORARY_S)
+
+    def outstanding(self, *, retry_failed: bool) -> list[str]:
+        """Shards of the part that do not exist; those given up before only when asked for."""
+        done = published(self._dataset, self.shards)
+        given_up = self.given_up()
+        skipped = [shard for shard in given_up if shard not in done and not retry_failed]
+        if skipped:
+            self._console.warn(
+                f"{len(skipped)} shards were given up before and are left out, for example "
+                f"{skipped[0]}: {given_up[skipped[0]]}. --retry-failed takes them up again"
+            )
+        return [shard for shard in self.shards if shard not in done and shard not in skipped]
+
+    def given_up(self) -> dict[str, str]:
+        """Shards whose leases were given up, with the last error."""
+        return {
+            why["shard"]: why["error"]
+            for why in quarantined(self._dataset)
+            if why["kind"] == "lease" and why["shard"] in self.shards
+        }
+
+    def publish(self, outcomes: Iterable[StagedShard | LeaseFailed], num_samples: int) -> None:
+        """Publish what an engine yields, and set aside what it gives up."""
+        publisher = Publisher(self._dataset, self._owner)
+        with self._console.progress("making", "samples", num_samples) as advance:
+            for outcome in outcomes:
+                if isinstance(outcome, StagedShard):
+                    self._publish_one(publisher, outcome)
+                else:
+                    self._lease_failed(outcome)
+                advance(self.made["samples"])
+
+    def finish(self) -> float:
+        """Leave the place tidy; seconds since the start."""
+        seconds = time.monotonic() - self._begun
+        self.note("run-finished", seconds=round(seconds, 3))
+        filesystem.remove_if_empty(self._dataset / filesystem.STAGING)
+        return seconds
+
+    def note(self, kind: Any, **facts: Any) -> None:
+        """Append an event."""
+        own = {key: facts.pop(key) for key in ("shard", "attempt", "seconds") if key in facts}
+        events.append(self._dataset, self._owner.part, Event(kind=kind, facts=facts, **own))
+
+    def _publish_one(self, publisher: Publisher, staged: StagedShard) -> None:
+        done = staged.done
+        try:
+            publisher.commit(staged)
+        except ShardTaken as error:
+            self._console.warn(str(error))
+            self.note("shard-taken", shard=done.shard, attempt=staged.attempt, error=str(error))
+            return
+        self.made.update(shards=1, samples=done.planned, failed=done.failed, bytes=done.tar.bytes)
+        self.note(
+            "shard-published",
+            shard=done.shard,
+            attempt=staged.attempt,
+            seconds=round(staged.seconds, 3),
+            ok=done.ok,
+            **{f"failed: {reason}": count for reason, count in staged.failures.items()},
+        )
+
+    def _lease_failed(self, failed: LeaseFailed) -> None:
+        facts = {"shard": failed.shard, "attempt": failed.attempt, "error": failed.error}
+        if not failed.given_up:
+            self.note("lease-failed", **facts)
+            return
+        folder = quarantine(
+            self._dataset, {"kind": "lease", **facts, "traceback": failed.traceback}
+        )
+        where = folder.relative_to(self._dataset) / layout.WHY
+        self._console.warn(f"{failed.shard}: given up after {failed.error}; see {where}")
+        self.note("lease-quarantined", **facts)

@@ -1,0 +1,144 @@
+"""`relume generate`: makes a planned dataset, or continues it where it stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from workflows.cli import DONE, INCOMPLETE, parse, run_verb
+from workflows.console import Console, duration, size
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from schemas.lease import Lease
+    from schemas.run import GeneratorRecord, Run
+    from shards.owner import Owner
+    from tasks.generate_shard import GenerateShard
+    from workflows.filling import Filling
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """Make a planned dataset, or continue it: what is published stays as it is."""
+
+    dataset: tyro.conf.Positional[Path]
+    """folder that relume plan made"""
+    part: str = "1/1"
+    """only part i of n of the shards, as i/n, for the jobs of an array"""
+    retry_failed: Annotated[bool, tyro.conf.arg(help="take up shards that were given up")] = False
+
+
+def main(argv: list[str]) -> int:
+    """Generate a dataset."""
+    arguments = parse(Arguments, "generate", argv)
+
+    from schemas.part import parse_part
+    from shards.owner import Owner
+    from shards.run import read_planned
+
+    part = parse_part(arguments.part)
+    run, plan = read_planned(arguments.dataset)
+    with Owner(arguments.dataset, part) as owner:
+        return _generate(arguments, run, plan, owner)
+
+
+def _generate(arguments: Arguments, run: Run, plan: pa.Table, owner: Owner) -> int:
+    from shards.manifest import rebuild
+    from shards.plan import shard_names
+    from shards.truth import publish_truth
+    from tasks.generate_shard import GenerateConfig, GenerateShard
+    from tasks.tell_truth import truth_table
+    from workflows import in_process
+    from workflows.filling import Filling
+
+    dataset, console = arguments.dataset, Console()
+    filling = Filling(dataset, shard_names(plan), owner, console)
+    worker = GenerateShard(GenerateConfig(dataset=str(dataset), config=run.config))
+    filling.take_charge()
+    _agree(dataset, _record(run, worker), filling, console)
+    publish_truth(dataset, truth_table(run.config, plan))
+    leases = list(_leases(plan, filling.outstanding(retry_failed=arguments.retry_failed)))
+    num_samples = sum(len(lease.samples) for lease in leases)
+    filling.publish(in_process.run(leases, worker), num_samples)
+    now = rebuild(dataset, run, shard_names(plan))
+    seconds = filling.finish()
+    missing = [shard for shard in filling.shards if shard not in now.done]
+    failed = sum(now.done[shard].failed for shard in filling.shards if shard in now.done)
+    _tell(console, arguments, filling, seconds, missing, failed)
+    return INCOMPLETE if missing or failed else DONE
+
+
+def _record(run: Run, worker: GenerateShard) -> GeneratorRecord:
+    from schemas.run import GeneratorRecord
+    from shards.provenance import code_version, library_versions, processor
+
+    generator = worker.generator
+    return GeneratorRecord(
+        plan_sha256=run.plan.sha256,
+        models={stage: model for stage, model in generator.identity().items()},
+        numerics={**generator.numerics(), "batch_size": run.config.dataset.batch_size},
+        code=code_version(),
+        libraries=library_versions(),
+        processor=processor(),
+    )
+
+
+def _agree(dataset: Path, record: GeneratorRecord, filling: Filling, console: Console) -> None:
+    from shards.run import agree_on_generator
+
+    differences = agree_on_generator(dataset, record)
+    if differences:
+        console.warn(
+            f"begun elsewhere, so bytes may differ in the last digits: {'; '.join(differences)}"
+        )
+        filling.note("stack-differs", differences="; ".join(differences))
+
+
+def _leases(plan: pa.Table, shards: list[str]) -> Iterator[Lease]:
+    from schemas.lease import Lease
+    from shards.plan import planned_samples
+
+    wanted = set(shards)
+    for shard, samples in planned_samples(plan):
+        if shard in wanted:
+            yield Lease(shard=shard, attempt=1, samples=samples)
+
+
+def _tell(
+    console: Console,
+    arguments: Arguments,
+    filling: Filling,
+    seconds: float,
+    missing: list[str],
+    failed: int,
+) -> None:
+    made, total = filling.made, len(filling.shards)
+    whole = "" if arguments.part == "1/1" else f", part {arguments.part}"
+    console.heading(
+        f"{arguments.dataset}{whole}: {total - len(missing):,} of {total:,} shards exist"
+    )
+    if made["shards"]:
+        rate = made["samples"] / seconds
+        console.facts(
+            {
+                "made now": f"{made['samples']:,} samples in {made['shards']:,} shards, "
+                f"{size(made['bytes'])}",
+                "time": f"{duration(seconds)}, {rate:,.1f} samples a second",
+            }
+        )
+    else:
+        console.facts({"made now": "nothing"})
+    if missing:
+        console.warn(f"{len(missing):,} shards are missing, for example {missing[0]}")
+    if failed:
+        console.warn(f"{failed:,} samples failed; relume inspect {arguments.dataset} --failed")
+    console.note(f"next: relume inspect {arguments.dataset} --verify")
+
+
+if __name__ == "__main__":
+    raise SystemExit(run_verb(main))

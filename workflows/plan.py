@@ -1,0 +1,176 @@
+"""`relume plan`: fixes every sample of a dataset, and says what it will cost."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from workflows.cli import DONE, parse_known, run_verb
+from workflows.console import Console, size
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from schemas.config import DatasetConfig
+    from tasks.forecast import Forecast
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """Fix every sample of a dataset: ids, splits, shards, prompts, seeds.
+
+    Every setting of the preset can be given too, by its path:
+    --seed 1 --dataset.count 1000 --stage.target.steps 28
+    """
+
+    config: tyro.conf.Positional[Path]
+    """preset, for example configs/paper.toml"""
+    dataset: str
+    """which [dataset.NAME] of the preset"""
+    out: Path
+    """folder of the dataset"""
+    names: Path | None = None
+    """names.parquet, where the prompt asks for names"""
+    json: Annotated[bool, tyro.conf.arg(help="print the result as JSON")] = False
+
+
+def main(argv: list[str]) -> int:
+    """Plan a dataset."""
+    arguments, overrides = parse_known(Arguments, "plan", argv)
+    config = _config(arguments, overrides)
+    names = _names(arguments.names, config)
+
+    import pyarrow.parquet as pq
+
+    from schemas.run import FileIdentity, Run
+    from shards import plan as plans
+    from shards.filesystem import file_facts
+    from shards.provenance import code_version, library_versions
+    from shards.run import publish_run
+    from shards.staging import parquet_bytes, sha256
+    from tasks.forecast import forecast
+
+    table = None if names is None else pq.read_table(names, partitioning=None)
+    identity = None
+    if names is not None and table is not None:
+        identity = FileIdentity(sha256=file_facts(names).sha256, rows=table.num_rows)
+    plan = plans.make_plan(config, table, str(names))
+    data = parquet_bytes(plan)
+    run = Run(
+        config=config,
+        plan=FileIdentity(sha256=sha256(data), rows=plan.num_rows),
+        names=identity,
+        code=code_version(),
+        libraries=library_versions(),
+    )
+    publish_run(arguments.out, run, data)
+    expected = forecast(config, plan.num_rows, len(plans.shard_names(plan)))
+    _tell(arguments, config, plan, expected)
+    return DONE
+
+
+def _config(arguments: Arguments, overrides: list[str]) -> DatasetConfig:
+    from schemas.config import DatasetConfig, dataset_config, read_preset
+
+    preset = read_preset(arguments.config)
+    found = dataset_config(preset, arguments.dataset, str(arguments.config))
+    if not overrides:
+        return found
+    return tyro.cli(
+        tyro.conf.AvoidSubcommands[DatasetConfig],
+        prog="relume plan CONFIG --dataset NAME --out DATASET",
+        default=found,
+        args=overrides,
+    )
+
+
+def _names(path: Path | None, config: DatasetConfig) -> Path | None:
+    if config.dataset.has_names and path is None:
+        raise ValueError(
+            f"dataset.{config.name}.prompt asks for names; "
+            "choose some with relume names, and give them with --names"
+        )
+    if path is not None and not config.dataset.has_names:
+        raise ValueError(
+            f"--names {path}: the prompt of dataset.{config.name} has no {{name}}; leave it out"
+        )
+    if path is not None and not path.is_file():
+        raise ValueError(f"--names {path}: is no file; make it with relume names")
+    return path
+
+
+def _tell(arguments: Arguments, config: DatasetConfig, plan: pa.Table, expected: Forecast) -> None:
+    from schemas.sample import SPLITS
+    from shards.plan import fraction_sizes
+
+    console = Console()
+    by_split = {row["values"]: row["counts"] for row in plan["split"].value_counts().to_pylist()}
+    splits = {split: by_split[split] for split in SPLITS if split in by_split}
+    fractions = fraction_sizes(plan, config.fractions) if "train" in splits else {}
+    short = _short_of_room(arguments.out, expected)
+    if arguments.json:
+        told = {
+            "dataset": str(arguments.out),
+            "splits": splits,
+            "fractions": {str(fraction): count for fraction, count in fractions.items()},
+            "warnings": short,
+            **asdict(expected),
+        }
+        console.result(json.dumps(told))
+    else:
+        console.heading(f"{config.name}: {expected.samples:,} samples planned in {arguments.out}")
+        facts = {
+            "splits": ", ".join(f"{split} {count:,}" for split, count in splits.items()),
+            "shards": f"{expected.shards:,} of at most {config.dataset.shard_size} samples",
+            "pictures": f"{expected.pictures:,} of {config.dataset.size_px} px, "
+            f"{' and '.join(config.dataset.stages)}",
+            "disk": f"about {size(expected.bytes)} in {expected.files:,} files",
+        }
+        if fractions:
+            parts = (f"{fraction * 100:g} % {count:,}" for fraction, count in fractions.items())
+            facts["fractions"] = ", ".join(parts) + " of train"
+        console.facts(facts)
+        _tell_hours(console, expected)
+    for warning in short:
+        console.warn(warning)
+    if not arguments.json:
+        console.note(f"next: relume generate {arguments.out}")
+
+
+def _tell_hours(console: Console, expected: Forecast) -> None:
+    if not expected.gpu_hours:
+        console.note("no GPU needed: these pictures are drawn by the procedural painter")
+        return
+    console.result()
+    console.table(
+        ("GPU", "GPU-hours at best", "realistic"),
+        [
+            (hours.gpu, f"{hours.optimistic:,.3g}", f"{hours.realistic:,.3g}")
+            for hours in expected.gpu_hours
+        ],
+    )
+
+
+def _short_of_room(folder: Path, expected: Forecast) -> list[str]:
+    from shards.space import room_left
+
+    warnings = []
+    for room in room_left(folder):
+        if room.bytes is not None and room.bytes < expected.bytes:
+            warnings.append(
+                f"{room.limit} has {size(room.bytes)} left, "
+                f"the dataset needs {size(expected.bytes)}"
+            )
+        if room.files is not None and room.files < expected.files:
+            warnings.append(
+                f"{room.limit} has {room.files:,} files left, the dataset needs {expected.files:,}"
+            )
+    return warnings
+
+
+if __name__ == "__main__":
+    raise SystemExit(run_verb(main))
