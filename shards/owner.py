@@ -95,6 +95,7 @@ class Owner:
         # full, the next driver finds this process gone, which is as good.
         with contextlib.suppress(OSError):
             self._write(self.part, self._claim.generation + 1, _myself(released=True))
+        filesystem.remove_if_empty(self._dataset / filesystem.STAGING)
 
     def __enter__(self) -> Owner:
         return self

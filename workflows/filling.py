@@ -87,10 +87,9 @@ class Filling:
                 advance(self.made["samples"])
 
     def finish(self) -> float:
-        """Leave the place tidy; seconds since the start."""
+        """Note the end; seconds since the start."""
         seconds = time.monotonic() - self._begun
         self.note("run-finished", seconds=round(seconds, 3))
-        filesystem.remove_if_empty(self._dataset / filesystem.STAGING)
         return seconds
 
     def note(self, kind: Any, **facts: Any) -> None:

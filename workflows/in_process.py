@@ -19,8 +19,11 @@ def run(leases: Iterable[Lease], worker: Worker[Result]) -> Iterator[Result | Le
 
     An OSError is of the machine and not of the lease: it ends the run.
     """
-    worker.setup()
+    ready = False
     for lease in leases:
+        if not ready:  # models are not loaded for nothing
+            worker.setup()
+            ready = True
         for strike in range(1, STRIKES + 1):
             attempt = replace(lease, attempt=lease.attempt + strike - 1)
             try:
