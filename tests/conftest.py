@@ -1,0 +1,81 @@
+"""What several rooms' tests start from: a tiny planned or generated dataset, made by the verbs."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from workflows import generate, plan
+
+SMALL = """
+seed = 7
+fractions = [0.2]
+
+[generator]
+kind = "procedural"
+
+[stage.source]
+model = "procedural"
+revision = "1"
+
+[stage.target]
+model = "procedural"
+revision = "1"
+strength = 0.7
+
+# Two shards of one split.
+[dataset.small]
+prompt = "A portrait"
+count = 8
+stages = ["source", "target"]
+size_px = 64
+shard_size = 4
+batch_size = 4
+splits = ["train"]
+
+# Several shards of every split.
+[dataset.medium]
+prompt = "A portrait"
+count = 64
+stages = ["source", "target"]
+size_px = 64
+shard_size = 8
+batch_size = 4
+"""
+
+
+@pytest.fixture(scope="session")
+def small_config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("config") / "small.toml"
+    path.write_text(SMALL)
+    return path
+
+
+@pytest.fixture
+def planned(tmp_path: Path, small_config: Path) -> Callable[..., Path]:
+    """Plans a dataset of the small preset in a folder of the test."""
+
+    def make(name: str = "small", *overrides: str, folder: str = "dataset") -> Path:
+        dataset = tmp_path / folder
+        argv = [str(small_config), "--dataset", name, "--out", str(dataset), *overrides]
+        assert plan.main(argv) == 0
+        return dataset
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def _generated_once(tmp_path_factory: pytest.TempPathFactory, small_config: Path) -> Path:
+    dataset = tmp_path_factory.mktemp("generated") / "medium"
+    assert plan.main([str(small_config), "--dataset", "medium", "--out", str(dataset)]) == 0
+    assert generate.main([str(dataset)]) == 0
+    return dataset
+
+
+@pytest.fixture
+def generated(_generated_once: Path, tmp_path: Path) -> Path:
+    """A whole dataset with several shards of every split, for this test to break."""
+    return Path(shutil.copytree(_generated_once, tmp_path / "medium"))
