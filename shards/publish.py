@@ -76,16 +76,15 @@ def read_done(path: Path) -> ShardDone:
 
 
 def published(dataset: Path, shards: Iterable[str]) -> dict[str, ShardDone]:
-    """The shards that exist, of those asked for."""
+    """The shards that exist whole, of those asked for."""
     shards = list(shards)
-    present = {
+    begun = {
         f"{split}/{path.name.removesuffix('.done.json')}"
         for split in {shard.partition("/")[0] for shard in shards}
         for path in (dataset / split).glob("*.done.json")
     }
-    return {
-        shard: read_done(layout.done_path(dataset, shard)) for shard in shards if shard in present
-    }
+    there = (shard for shard in shards if shard in begun and not _what_is_wrong(dataset, shard))
+    return {shard: read_done(layout.done_path(dataset, shard)) for shard in there}
 
 
 def set_aside_broken(dataset: Path, shards: Iterable[str]) -> list[SetAside]:

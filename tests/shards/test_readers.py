@@ -20,7 +20,6 @@ from PIL import Image
 
 from shards.reader import Reader
 
-
 # webdataset and datasets leave the tars that they read to the garbage collector.
 pytestmark = pytest.mark.filterwarnings(
     "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
