@@ -12,6 +12,7 @@ import hashlib
 import os
 import secrets
 import time
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -20,8 +21,10 @@ from types import TracebackType
 from schemas.lease import FileFacts
 
 STAGING = ".staging"
-# Handing every small member over by itself would cost more than hashing it.
-HANDOVER_BYTES = 1 << 20
+# Small pieces are gathered: handing each over by itself would cost more than hashing it.
+HANDOVER_BYTES = 1 << 18
+# Written but not hashed yet: the hash may lag behind, and catch up while the disk is waited for.
+LAG_BYTES = 1 << 26
 READ_BYTES = 1 << 20
 
 
@@ -34,22 +37,27 @@ class HashedFile:
         self._hash = hashlib.sha256()
         # One thread, because the order of updates is the order of the bytes.
         self._hasher = ThreadPoolExecutor(1)
-        self._hashing: Future[None] | None = None
+        self._hashing: deque[tuple[Future[None], int]] = deque()
+        self._lag_bytes = 0
         self._waiting: list[bytes] = []
         self._waiting_bytes = 0
         self.length = 0
 
     def write(self, data: bytes) -> None:
         """Append bytes."""
+        self.length += len(data)
+        if len(data) >= HANDOVER_BYTES:
+            self._flush()
+            self._hand_over(data)
+            return
         self._waiting.append(data)
         self._waiting_bytes += len(data)
-        self.length += len(data)
         if self._waiting_bytes >= HANDOVER_BYTES:
-            self._hand_over()
+            self._flush()
 
     def finish(self) -> FileFacts:
         """Bring everything to the disk; the facts of the whole file."""
-        self._hand_over()
+        self._flush()
         with _naming(self._path):
             os.fsync(self._fd)
         self.close()
@@ -61,17 +69,21 @@ class HashedFile:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
-        if self._hashing is not None:
-            self._hashing.result()
 
-    def _hand_over(self) -> None:
-        chunk = b"".join(self._waiting)
-        self._waiting, self._waiting_bytes = [], 0
-        if self._hashing is not None:
-            self._hashing.result()  # so that no more than two chunks are ever held
-        self._hashing = self._hasher.submit(self._hash.update, chunk)
+    def _flush(self) -> None:
+        if self._waiting:
+            self._hand_over(b"".join(self._waiting))
+            self._waiting, self._waiting_bytes = [], 0
+
+    def _hand_over(self, data: bytes) -> None:
+        while self._lag_bytes > LAG_BYTES:
+            hashing, length = self._hashing.popleft()
+            hashing.result()
+            self._lag_bytes -= length
+        self._hashing.append((self._hasher.submit(self._hash.update, data), len(data)))
+        self._lag_bytes += len(data)
         with _naming(self._path):
-            _write_all(self._fd, chunk)
+            _write_all(self._fd, data)
 
     def __enter__(self) -> HashedFile:
         return self

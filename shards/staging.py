@@ -10,8 +10,7 @@ import io
 import json
 from collections import Counter
 from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -23,6 +22,19 @@ from schemas.lease import Lease, ShardDone, StagedShard
 from schemas.sample import PlannedSample, Sample, Stage, StageImage, sample_row, sample_schema
 from shards import filesystem, layout
 from shards.tar import TarWriter
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """An encoded picture. Hashed where it is encoded, which is done by several threads at once."""
+
+    png: bytes
+    sha256: str
+
+
+def picture(png: bytes) -> Picture:
+    """An encoded picture with its checksum."""
+    return Picture(png, sha256(png))
 
 
 class ShardStage:
@@ -40,36 +52,35 @@ class ShardStage:
         filesystem.make_folder(self._folder)
         self._tar = TarWriter(self._folder / "tar")
         self._samples: list[Sample] = []
-        # Hashing a picture in another thread lets this one go on to the next member.
-        self._hasher = ThreadPoolExecutor(1)
-        self._hashes: list[dict[Stage, Future[str]]] = []
 
-    def add(self, planned: PlannedSample, pictures: Mapping[Stage, bytes]) -> None:
-        """Append a sample with one PNG for each stage."""
+    def add(self, planned: PlannedSample, pictures: Mapping[Stage, Picture]) -> None:
+        """Append a sample with one picture for each stage."""
         images = {
             stage: replace(
-                self._image(planned, stage),
-                offset=self._tar.add(layout.picture_member(planned.id, stage), pictures[stage]),
-                bytes=len(pictures[stage]),
+                shared,
+                seed=planned.seeds[stage],
+                offset=self._tar.add(layout.picture_member(planned.id, stage), pictures[stage].png),
+                bytes=len(pictures[stage].png),
+                sha256=pictures[stage].sha256,
             )
-            for stage in self._shared
+            for stage, shared in self._shared.items()
         }
         facts = member_facts(planned, self._size_px)
         offset = self._tar.add(layout.facts_member(planned.id), facts)
         self._samples.append(self._sample(planned, images, None, offset, len(facts)))
-        hashing = {stage: self._hasher.submit(sha256, pictures[stage]) for stage in self._shared}
-        self._hashes.append(hashing)
 
     def fail(self, planned: PlannedSample, reason: str) -> None:
         """Append a sample that has no pictures, and why."""
-        images = {stage: self._image(planned, stage) for stage in self._shared}
+        images = {
+            stage: replace(shared, seed=planned.seeds[stage])
+            for stage, shared in self._shared.items()
+        }
         self._samples.append(self._sample(planned, images, reason, None, None))
-        self._hashes.append({})
 
     def finish(self, seconds: float) -> StagedShard:
-        """Bring tar and rows to the disk."""
-        tar = self._tar.finish()
+        """Bring rows and tar to the disk; the rows first, while the tar is still being hashed."""
         rows = filesystem.write_new(self._folder / "parquet", self._rows_parquet())
+        tar = self._tar.finish()
         failures = Counter(sample.reason for sample in self._samples if sample.reason)
         done = ShardDone(
             shard=self._lease.shard,
@@ -88,9 +99,6 @@ class ShardStage:
             seconds=seconds,
             failures=dict(failures),
         )
-
-    def _image(self, planned: PlannedSample, stage: Stage) -> StageImage:
-        return replace(self._shared[stage], seed=planned.seeds[stage])
 
     def _sample(
         self,
@@ -118,12 +126,9 @@ class ShardStage:
         )
 
     def _rows_parquet(self) -> bytes:
-        rows = []
-        for sample, hashes in zip(self._samples, self._hashes, strict=True):
-            row = sample_row(sample)
-            row |= {f"{stage}_sha256": hashed.result() for stage, hashed in hashes.items()}
-            rows.append(row)
-        return parquet_bytes(pa.Table.from_pylist(rows, schema=sample_schema(tuple(self._shared))))
+        rows = map(sample_row, self._samples)
+        schema = sample_schema(tuple(self._shared))
+        return parquet_bytes(pa.Table.from_pylist(list(rows), schema=schema))
 
     def __enter__(self) -> ShardStage:
         return self
@@ -135,7 +140,6 @@ class ShardStage:
         trace: TracebackType | None,
     ) -> None:
         self._tar.close()
-        self._hasher.shutdown(cancel_futures=True)
 
 
 def member_facts(planned: PlannedSample, size_px: int) -> bytes:

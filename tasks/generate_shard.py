@@ -17,7 +17,7 @@ from models.generators.generator import Generator, Pixels, build_generator
 from schemas.config import DatasetConfig
 from schemas.lease import Lease, StagedShard
 from schemas.sample import PlannedSample, Stage, StageImage
-from shards.staging import ShardStage
+from shards.staging import Picture, ShardStage, picture
 
 # Encoding lets go of the interpreter, so a few threads keep up with painting.
 ENCODER_THREADS = 2
@@ -110,7 +110,7 @@ class GenerateShard:
 class _Made:
     sample: PlannedSample
     fault: str | None
-    pngs: dict[Stage, Future[bytes]]
+    pngs: dict[Stage, Future[Picture]]
 
 
 def fault_of(pixels: Pixels) -> str | None:
@@ -131,8 +131,8 @@ def to_levels(pixels: Pixels) -> npt.NDArray[np.uint8]:
     return levels.astype(np.uint8, copy=False)
 
 
-def encode_png(pixels: Pixels) -> bytes:
+def encode_png(pixels: Pixels) -> Picture:
     """A picture as PNG bytes, with no time in them."""
     sink = io.BytesIO()
     Image.fromarray(to_levels(pixels)).save(sink, "PNG", compress_level=PNG_LEVEL)
-    return sink.getvalue()
+    return picture(sink.getvalue())

@@ -36,13 +36,16 @@ class Arguments:
 def main(argv: list[str]) -> int:
     """Inspect a dataset."""
     arguments = parse(Arguments, "inspect", argv)
+    codes = []
     if arguments.sample is not None:
-        return _sample(arguments, arguments.sample)
+        codes.append(_sample(arguments, arguments.sample))
     if arguments.sheet is not None:
-        return _sheet(arguments, arguments.sheet)
+        codes.append(_sheet(arguments, arguments.sheet))
     if arguments.failed:
-        return _failed(arguments)
-    return _summary(arguments)
+        codes.append(_failed(arguments))
+    if arguments.verify or not codes:
+        codes.append(_summary(arguments))
+    return max(codes)
 
 
 def _summary(arguments: Arguments) -> int:

@@ -23,7 +23,7 @@ from shards.publish import (
     read_done,
     set_aside_broken,
 )
-from shards.staging import ShardStage
+from shards.staging import ShardStage, picture
 
 SHARD = "train/shard-000000"
 
@@ -49,7 +49,7 @@ def stage_shard(dataset: Path, attempt: int, filling: bytes) -> StagedShard:
     lease = Lease(shard=shard, attempt=attempt, samples=samples)
     with ShardStage(dataset, lease, shared, 64) as stage:
         for sample in samples:
-            stage.add(sample, {"source": filling, "target": filling * 2})
+            stage.add(sample, {"source": picture(filling), "target": picture(filling * 2)})
         return stage.finish(0.0)
 
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from models.generators.generator import Pixels
 from models.generators.procedural.painter import (
     PAINTER_REVISION,
-    draw_people,
     paint_pairs,
     paint_source,
     paint_teacher,
 )
+from models.generators.procedural.people import draw_people
 from schemas.config import DatasetConfig, ProceduralSettings
 from schemas.run import ModelIdentity
 from schemas.sample import PlannedSample, Stage
@@ -65,7 +65,7 @@ class ProceduralGenerator:
                 made["source"] = paint_source(people, self._size_px)
         if "teacher" in self._stages:
             seeds = _seeds(samples, "teacher")
-            made["teacher"] = paint_teacher(prompts, seeds, self._size_px, gap, kind)
+            made["teacher"] = paint_teacher(prompts, seeds, self._size_px, gap)
         return made
 
 

@@ -1,0 +1,1 @@
+"""A seeded painter of invented portraits, in vectorised numpy. It knows no weights and no model."""
