@@ -304,11 +304,7 @@ def _hair_in_front(people: People, face: Face, whole: Window, head: Floats) -> F
     width, height = face.a + volume * np.float32(0.7), face.b + volume
     cap = ellipse(whole, face.x, face.y, width, height)
     swept = u - wide(people.parting)
-    line = (
-        np.float32(-0.52)
-        + np.float32(0.16) * swept * np.where(swept > 0, 1, -1)
-        + np.float32(0.35) * u * u * u * u
-    )
+    line = np.float32(-0.52) + np.float32(0.16) * np.abs(swept) + np.float32(0.35) * u * u * u * u
     sides = np.select([style == _LONG, style == _BOB, style == _CURLY], [0.55, 0.5, 0.25], 0.0)
     line = line + wide(sides.astype(np.float32)) * np.maximum(np.abs(u) - np.float32(0.72), 0) * 8
     fringe = edge((line - v) * wide(face.b) * np.float32(1 / whole.edge))

@@ -1,0 +1,191 @@
+"""`relume generate` as an operator uses it: to the end, in parts, after failures, elsewhere."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from schemas.lease import Lease, StagedShard
+from shards.events import read as read_events
+from shards.owner import Owner
+from shards.verify import verify
+from tasks.generate_shard import GenerateShard
+from workflows import generate
+from workflows.cli import main
+
+SHARD = "train/shard-000001"
+
+
+def kinds(dataset: Path) -> list[str]:
+    return [event["kind"] for event in read_events(dataset)]
+
+
+def test_makes_a_dataset_and_then_nothing(
+    planned: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    dataset = planned()
+    assert generate.main([str(dataset)]) == 0
+    assert "2 of 2 shards exist" in capsys.readouterr().out
+    assert kinds(dataset).count("shard-published") == 2
+    assert list(verify(dataset)) == []
+    assert generate.main([str(dataset)]) == 0
+    assert "made now  nothing" in capsys.readouterr().out
+    assert not (dataset / ".staging").exists()
+
+
+def _part(dataset: Path, part: str) -> None:
+    raise SystemExit(generate.main([str(dataset), "--part", part]))
+
+
+def test_parts_at_once_fill_one_dataset(planned: Callable[..., Path], generated: Path) -> None:
+    """Three drivers at the same time; the outcome is that of one alone."""
+    dataset = planned("medium")
+    context = multiprocessing.get_context("spawn")
+    drivers = [context.Process(target=_part, args=(dataset, f"{n}/3")) for n in (1, 2, 3)]
+    for driver in drivers:
+        driver.start()
+    for driver in drivers:
+        driver.join()
+        assert driver.exitcode == 0
+    assert list(verify(dataset)) == []
+    for path in generated.rglob("*"):
+        other = dataset / path.relative_to(generated)
+        own = ("events.jsonl", "owners", "generator.json", "run.json")
+        if path.is_file() and path.relative_to(generated).parts[0] not in own:
+            assert path.read_bytes() == other.read_bytes(), path
+    assert sorted(path.name for path in dataset.glob("events*")) == [
+        f"events-{n}-of-3.jsonl" for n in (1, 2, 3)
+    ]
+
+
+def test_a_part_alone_leaves_an_incomplete_dataset(
+    planned: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    dataset = planned("medium")
+    assert generate.main([str(dataset), "--part", "2/3"]) == 0
+    problems = {problem.kind for problem in verify(dataset)}
+    assert problems == {"not made yet"}
+    assert "**Incomplete**" in (dataset / "README.md").read_text()
+    assert json.loads((dataset / "index.json").read_bytes())["complete"] is False
+
+
+@pytest.mark.parametrize("part", ["0/3", "4/3", "three", "1/", "1/0"])
+def test_parts_that_are_none(
+    planned: Callable[..., Path], part: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["generate", str(planned()), "--part", part]) == 2
+    assert "should be i/n" in capsys.readouterr().err
+
+
+def _break(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+    """Let one shard fail a number of times, as a bug in a generator would."""
+    left = times
+    run = GenerateShard.run
+
+    def broken(self: GenerateShard, lease: Lease) -> StagedShard:
+        nonlocal left
+        if lease.shard == SHARD and left:
+            left -= 1
+            raise RuntimeError("a kernel went wrong")
+        return run(self, lease)
+
+    monkeypatch.setattr(GenerateShard, "run", broken)
+
+
+def test_a_failing_lease_is_tried_again(
+    planned: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = planned()
+    _break(monkeypatch, 2)
+    assert generate.main([str(dataset)]) == 0
+    assert kinds(dataset).count("lease-failed") == 2
+    assert list(verify(dataset)) == []
+
+
+def test_three_strikes_and_then_only_when_asked(
+    planned: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    dataset = planned()
+    _break(monkeypatch, 3)
+    assert generate.main([str(dataset)]) == 1
+    assert f"{SHARD}: given up after RuntimeError: a kernel went wrong" in capsys.readouterr().err
+    (why,) = (json.loads(path.read_bytes()) for path in dataset.glob("quarantine/*/why.json"))
+    assert (why["shard"], why["attempt"]) == (SHARD, 3)
+    assert "in broken" in why["traceback"]
+    assert not list(dataset.glob(f"{SHARD}.*"))
+    # The next run leaves it alone, and says so, although it would work by now.
+    assert generate.main([str(dataset)]) == 1
+    assert "--retry-failed takes them up again" in capsys.readouterr().err
+    assert main(["inspect", str(dataset), "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["given_up"] == [SHARD]
+    assert generate.main([str(dataset), "--retry-failed"]) == 0
+    assert list(verify(dataset)) == []
+
+
+def test_what_was_set_aside_is_made_anew(
+    generated: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tar = generated / f"{SHARD}.tar"
+    before = tar.read_bytes()
+    tar.unlink()
+    assert generate.main([str(generated)]) == 0
+    assert f"{SHARD}: shard-000001.done.json without shard-000001.tar" in capsys.readouterr().err
+    assert tar.read_bytes() == before
+    assert list(verify(generated)) == []
+
+
+def test_a_second_driver_is_told_who_is_there(
+    planned: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    dataset = planned()
+    with Owner(dataset):
+        assert main(["generate", str(dataset)]) == 2
+    assert "part 1/1 is being written by process" in capsys.readouterr().err
+
+
+def test_other_numerics_are_refused_and_another_stack_is_told(
+    generated: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = generated / "generator.json"
+    record = json.loads(path.read_bytes())
+    path.write_text(json.dumps(record | {"processor": "Abacus", "code": "0000"}))
+    assert generate.main([str(generated)]) == 0
+    said = capsys.readouterr().err.replace("\n", " ")
+    assert "code: '0000', now" in said
+    assert "processor: 'Abacus', now" in said
+    assert "stack-differs" in kinds(generated)
+    record["numerics"]["batch_size"] = 5
+    path.write_text(json.dumps(record))
+    assert main(["generate", str(generated)]) == 2
+    assert "numerics.batch_size: 5, now 4" in capsys.readouterr().err
+
+
+def test_what_is_no_dataset(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["generate", str(tmp_path)]) == 2
+    assert "has no run.json; make one with relume plan" in capsys.readouterr().err
+    (tmp_path / "run.json").write_text("{")
+    assert main(["generate", str(tmp_path)]) == 2
+    assert "run.json: is damaged" in capsys.readouterr().err
+
+
+def test_a_plan_that_is_not_the_runs(
+    generated: Path, planned: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(planned() / "plan.parquet", generated / "plan.parquet")
+    assert main(["generate", str(generated)]) == 2
+    assert "is not the plan of run.json" in capsys.readouterr().err
+
+
+def test_diffusion_is_not_made_yet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    dataset = str(tmp_path / "paper")
+    argv = ["plan", "configs/paper.toml", "--dataset", "baseline", "--out", dataset]
+    assert main([*argv, "--dataset.count", "8"]) == 0
+    assert main(["generate", dataset]) == 2
+    assert "generator.kind = 'diffusers'" in capsys.readouterr().err
