@@ -6,9 +6,12 @@ order in which they arrive, and the best N begin with the best of any smaller nu
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from tasks.name_hash import Hashes
 
@@ -16,7 +19,9 @@ LAST_PLACE = 2**64 - 1
 # Rows to gather before they are sorted into those kept, at the least.
 MERGE_ROWS = 250_000
 # Ties by name; of the people of one name the lowest number, and nothing left to the file's order.
-_SORT_KEYS = [(key, "ascending") for key in ("place", "name", "number", "birth_year", "professions")]
+_SORT_KEYS = [
+    (key, "ascending") for key in ("place", "name", "number", "birth_year", "professions")
+]
 
 
 class BestNames:
@@ -47,14 +52,37 @@ class BestNames:
         tables = [self._kept] if self._kept is not None else []
         table = pa.concat_tables([*tables, pa.Table.from_batches(self._pending)]).combine_chunks()
         self._pending, self._num_pending = [], 0
-        table = table.sort_by(_SORT_KEYS).combine_chunks()
-        names = table["name"].combine_chunks()
-        first = pc.not_equal(names[1:], names[:-1])
-        table = table.filter(pa.concat_arrays([pa.array([True] * bool(len(names))), first]))
+        table = _one_per_name(table)
         if self._count is not None and len(table) >= self._count:
             table = table.slice(0, self._count)
             self.limit = table["place"][-1].as_py() if self._count else 0
         self._kept = table
+
+
+def _one_per_name(table: pa.Table) -> pa.Table:
+    """Rows in the order of the sort keys, the first of every name."""
+    place, number = table["place"].to_numpy(), table["number"].to_numpy()
+    order = np.lexsort((number, place))
+    same_place = _repeats(place[order])
+    same_name = _repeated_names(table["name"].take(pa.array(order)))
+    if (same_place == same_name).all() and not (same_place & _repeats(number[order])).any():
+        return table.take(pa.array(order[~same_name]))
+    # Names with one hash, or a person listed twice: so rare that the slow way is good enough.
+    table = table.sort_by(_SORT_KEYS)
+    return table.filter(pa.array(~_repeated_names(table["name"])))
+
+
+def _repeats(values: NDArray[Any]) -> NDArray[np.bool_]:
+    repeats = np.zeros(len(values), np.bool_)
+    np.equal(values[1:], values[:-1], out=repeats[1:])
+    return repeats
+
+
+def _repeated_names(names: pa.ChunkedArray) -> NDArray[np.bool_]:
+    joined = names.combine_chunks()
+    repeats = np.zeros(len(joined), np.bool_)
+    repeats[1:] = pc.equal(joined[1:], joined[:-1]).to_numpy(zero_copy_only=False)
+    return repeats
 
 
 class DistinctCount:
@@ -84,6 +112,4 @@ class DistinctCount:
         values = np.concatenate([self._seen, *self._pending])
         self._pending, self._num_pending = [], 0
         values.sort()
-        first = np.ones(len(values), np.bool_)
-        np.not_equal(values[1:], values[:-1], out=first[1:])
-        self._seen = values[first]
+        self._seen = values[~_repeats(values)]

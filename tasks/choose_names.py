@@ -18,7 +18,7 @@ from schemas.name import NAME_SCHEMA
 from schemas.name_rule import NameRule
 from tasks.best_names import BestNames, DistinctCount
 from tasks.eligible_people import COLUMNS, REASONS, TABLE, Eligible, Sieve
-from tasks.imdb_tables import BLOCK_BYTES, ImdbTable, Progress, identifier_numbers
+from tasks.imdb_tables import BLOCK_BYTES, Block, ImdbTable, Progress, identifier_numbers
 from tasks.person_votes import Votes
 
 
@@ -56,11 +56,18 @@ def choose_names(
     table = ImdbTable.open(path, TABLE, COLUMNS, block_bytes)
     best, distinct = BestNames(count), DistinctCount()
     num_read, dropped = 0, Counter[str]()
-    for eligible in table.each(Sieve(table=table, rule=rule, seed=seed, votes=votes), progress):
+    sieve = Sieve(table=table, rule=rule, seed=seed, votes=votes)
+
+    def sift(block: Block) -> tuple[Eligible, pa.RecordBatch]:
+        eligible = sieve(block)
+        # The limit only falls, so that a thread that reads it too early lets too many through.
+        return eligible, _candidates(eligible, best.limit)
+
+    for eligible, candidates in table.each(sift, progress):
         num_read += eligible.num_read
         dropped += eligible.dropped
         distinct.add(eligible.places)
-        best.add(_candidates(eligible, best.limit))
+        best.add(candidates)
     num_distinct = distinct.result()
     dropped["duplicate"] = num_read - dropped.total() - num_distinct
     chosen = _as_names(best.result())
@@ -80,8 +87,8 @@ def choose_names(
 
 def _candidates(eligible: Eligible, limit: int) -> pa.RecordBatch:
     """The people of a block who may still be chosen, with the columns that order them."""
-    near = eligible.places <= np.uint64(limit)
-    people = eligible.people.filter(pa.array(near))
+    near = np.flatnonzero(eligible.places <= np.uint64(limit))
+    people = eligible.people.take(pa.array(near))
     return pa.RecordBatch.from_pydict(
         {
             "place": pa.array(eligible.places[near]),

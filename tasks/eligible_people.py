@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from schemas.name_rule import NameRule
-from tasks.imdb_tables import ImdbTable, identifier_numbers
+from tasks.imdb_tables import Block, ImdbTable, identifier_numbers
 from tasks.name_hash import Hashes, hash_names, ordered_by
 from tasks.person_votes import Votes
 
@@ -32,8 +32,8 @@ REASONS = {
     "votes": "votes outside the range",
     "duplicate": "same name as a person of lower nconst",
 }
-# Most names consist of these bytes with single spaces inside: they are their own NFC.
-_ODD = r"[^!-~ ]|  |^ | $"
+# All names but these are left as they are: nothing below U+0300 composes, so it is its own NFC.
+_ODD = r"[^ !-~\x{a1}-\x{ac}\x{ae}-\x{2ff}]|  |^ | $"
 # Controls, directions and invisible formats, private use; not the joiners of Persian and Hindi.
 _CONTROL = (
     r"[\x00-\x1f\x7f-\x9f\x{ad}\x{61c}\x{180e}\x{200b}\x{200e}\x{200f}\x{2028}-\x{202e}"
@@ -63,16 +63,16 @@ class Sieve:
     seed: int
     votes: Votes | None = None
 
-    def __call__(self, block: bytes) -> Eligible:
+    def __call__(self, block: Block) -> Eligible:
         """The eligible people of a block of whole lines."""
         rows, malformed = self.table.parse(block, self._columns())
         kept = _Kept(rows, Counter(malformed=malformed))
         kept.only("profession", self._has_profession(rows["primaryProfession"]))
         kept.only("unreadable", self._is_readable(kept.rows))
-        kept.only("nameless", pc.greater(pc.binary_length(kept.rows["primaryName"]), 0))
+        kept.only("nameless", pc.is_valid(kept.rows["primaryName"]))
         kept.set("primaryName", clean_names(kept.rows["primaryName"].cast(pa.string())))
         kept.only("control", pc.is_valid(kept.rows["primaryName"]))
-        kept.only("nameless", pc.greater(pc.binary_length(kept.rows["primaryName"]), 0))
+        kept.only("nameless", pc.not_equal(pc.binary_length(kept.rows["primaryName"]), 0))
         kept.only("one_word", pc.match_substring(kept.rows["primaryName"], " "))
         self._filter(kept)
         names = kept.rows["primaryName"]
@@ -93,17 +93,14 @@ class Sieve:
 
     def _has_profession(self, lists: pa.DictionaryArray) -> pa.Array:
         """Whether a person has a wanted profession; a list is looked at once, not per person."""
-        wanted = {profession.encode() for profession in self.rule.professions}
-        known = [not wanted.isdisjoint(words.split(b",")) for words in lists.dictionary.to_pylist()]
-        return pa.array(known, pa.bool_()).take(lists.indices)
+        wanted = f"(^|,)({'|'.join(self.rule.professions)})(,|$)"
+        return pc.match_substring_regex(lists.dictionary, wanted).take(lists.indices)
 
     def _is_readable(self, rows: pa.RecordBatch) -> pa.Array:
-        readable = pc.match_substring_regex(rows["nconst"], "^nm[0-9]{1,18}$").fill_null(False)
+        readable = pc.is_valid(identifier_numbers(rows["nconst"], "nm"))
         years = [name for name in ("birthYear", "deathYear") if name in rows.schema.names]
         for column in (rows[name] for name in years):
-            readable = pc.and_(
-                readable, pc.match_substring_regex(column, _YEAR).fill_null(True)
-            )
+            readable = pc.and_(readable, pc.match_substring_regex(column, _YEAR).fill_null(True))
         lists = rows["primaryProfession"]
         return pc.and_(
             pc.and_(readable, _is_utf8(rows["primaryName"])),

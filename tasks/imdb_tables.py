@@ -12,9 +12,10 @@ import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Protocol, TypeVar
+from typing import IO, Protocol, TypeAlias, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -25,15 +26,22 @@ try:
     from isal import igzip, isal_zlib
 
     _open_gzip = igzip.GzipFile
-    _DAMAGED: tuple[type[Exception], ...] = (EOFError, zlib.error, isal_zlib.error)
+    _DAMAGED: tuple[type[Exception], ...] = (
+        EOFError,
+        gzip.BadGzipFile,
+        zlib.error,
+        isal_zlib.error,
+    )
 except ImportError:  # no wheel for this processor: the same bytes, later
     _open_gzip = gzip.GzipFile
-    _DAMAGED = (EOFError, zlib.error)
+    _DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error)
 
 Result = TypeVar("Result")
+Block: TypeAlias = bytes | memoryview
 DOWNLOADS = "https://datasets.imdbws.com/"
 GZIP_MAGIC = b"\x1f\x8b"
 BLOCK_BYTES = 4 << 20
+SEAMS = 1024  # lines across two blocks that are gathered before they are parsed
 NULL = "\\N"
 MOST_DIGITS = 18  # of an identifier, so that it is an int64
 
@@ -60,13 +68,12 @@ class ImdbTable:
         cls, path: Path, table: str, columns: Sequence[str], block_bytes: int = BLOCK_BYTES
     ) -> ImdbTable:
         """Check that the file is this table of IMDb and has these columns."""
-        first, header = b"", ()
-        for first in _whole_lines(path, table, block_bytes, progress=None):
-            line = first[: first.index(b"\n")].removeprefix(b"\xef\xbb\xbf")
-            header = tuple(line.decode("utf-8", "replace").rstrip("\r").split("\t"))
-            break
+        with _opened(path, table, block_bytes) as (file, _):
+            first = file.readline(block_bytes)
         if not first:
             raise ValueError(f"{path}: is empty; {_mend(table)}")
+        text = first.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")
+        header = tuple(text.rstrip("\r\n").split("\t"))
         missing = [column for column in columns if column not in header]
         if missing:
             raise ValueError(
@@ -80,21 +87,27 @@ class ImdbTable:
         return cls(path, table, header, block_bytes)
 
     def each(
-        self, work: Callable[[bytes], Result], progress: Progress | None = None
+        self, work: Callable[[Block], Result], progress: Progress | None = None
     ) -> Iterator[Result]:
-        """What `work` makes of every block of whole lines, in the order of the file."""
+        """What `work` makes of every block of whole lines, in no order that matters."""
         threads = min(4, os.cpu_count() or 1)
-        blocks = _whole_lines(self.path, self.table, self.block_bytes, progress)
-        with ThreadPoolExecutor(threads, thread_name_prefix="imdb") as pool:
-            pending: deque[Future[Result]] = deque()
-            for number, block in enumerate(blocks):
-                pending.append(pool.submit(work, block if number else _without_header(block)))
+        pending: deque[Future[Result]] = deque()
+        with (
+            ThreadPoolExecutor(threads, thread_name_prefix="imdb") as pool,
+            _opened(self.path, self.table, self.block_bytes) as (file, raw),
+        ):
+            total = os.fstat(raw.fileno()).st_size
+            file.readline(self.block_bytes)  # the header
+            for block in _whole_lines(file, self.block_bytes):
+                pending.append(pool.submit(work, block))
                 if len(pending) > threads + 1:
                     yield pending.popleft().result()
+                if progress:
+                    progress(raw.tell(), total)
             while pending:
                 yield pending.popleft().result()
 
-    def parse(self, block: bytes, columns: Mapping[str, pa.DataType]) -> tuple[pa.RecordBatch, int]:
+    def parse(self, block: Block, columns: Mapping[str, pa.DataType]) -> tuple[pa.RecordBatch, int]:
         """These columns of a block's rows, and how many rows had another number of columns."""
         malformed: list[int] = []
 
@@ -102,7 +115,9 @@ class ImdbTable:
             malformed.append(1)
             return "skip"
 
-        if not block.strip():  # read_csv refuses an empty text, although its columns are given
+        if (
+            not bytes(block[:2]).strip() and not bytes(block).strip()
+        ):  # read_csv refuses an empty text, although its columns are given
             return pa.RecordBatch.from_pylist([], schema=pa.schema(columns)), 0
         table = pa.csv.read_csv(
             pa.BufferReader(block),
@@ -123,42 +138,33 @@ class ImdbTable:
 
 def identifier_numbers(identifiers: pa.Array, prefix: str) -> pa.Array:
     """The numbers in IMDb's identifiers (nm0000123 is 123), null where there is none."""
-    whole = pc.match_substring_regex(identifiers, f"^{prefix}[0-9]{{1,{MOST_DIGITS}}}$")
-    digits = pc.binary_slice(identifiers, len(prefix), len(prefix) + MOST_DIGITS)
+    most = len(prefix) + MOST_DIGITS
+    digits = pc.binary_slice(identifiers, len(prefix), most)
+    # An int32 like the lengths, or arrow casts all of them.
+    fits = pc.less_equal(pc.binary_length(identifiers), pa.scalar(most, pa.int32()))
+    try:
+        digits = digits.cast(pa.string())
+        whole = pc.and_(
+            pc.and_(pc.starts_with(identifiers, prefix), fits), pc.ascii_is_decimal(digits)
+        )
+    except pa.ArrowInvalid:  # not even UTF-8
+        whole = pc.match_substring_regex(identifiers, f"^{prefix}[0-9]{{1,{MOST_DIGITS}}}$")
     if whole.true_count < len(whole):
         digits = pc.if_else(whole, digits, pa.scalar(None, digits.type))
     return digits.cast(pa.string()).cast(pa.int64())
 
 
-def _whole_lines(
-    path: Path, table: str, block_bytes: int, progress: Progress | None
-) -> Iterator[bytes]:
-    """The text of the file in blocks that end with a line; a damaged file is a ValueError."""
+@contextmanager
+def _opened(path: Path, table: str, block_bytes: int) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
+    """The file's text and its bytes on the disk; whatever is wrong with it is a ValueError."""
     try:
-        with path.open("rb") as raw:
-            total = os.fstat(raw.fileno()).st_size
-            rest = b""
-            with _inflated(raw, path, table) as file:
-                while block := file.read(block_bytes):
-                    cut = block.rfind(b"\n") + 1
-                    if cut:
-                        yield rest + block[:cut]
-                        rest = block[cut:]
-                    else:
-                        rest += block
-                    if len(rest) > block_bytes:
-                        raise ValueError(
-                            f"{path}: has a line of more than {block_bytes:,} bytes, so it is no"
-                            f" table of IMDb; {_mend(table)}"
-                        )
-                    if progress:
-                        progress(raw.tell(), total)
-            if rest:
-                yield rest + b"\n"
+        with path.open("rb") as raw, _inflated(raw, path, table) as file:
+            yield file, raw
+    except _LongLineError as error:
+        reason = f"has a line of more than {block_bytes:,} bytes, so it is no table of IMDb"
+        raise ValueError(f"{path}: {reason}; {_mend(table)}") from error
     except _DAMAGED as error:
-        raise ValueError(f"{path}: ends too early or is damaged ({error}); {_mend(table)}") from error
-    except gzip.BadGzipFile as error:
-        raise ValueError(f"{path}: is damaged ({error}); {_mend(table)}") from error
+        raise ValueError(f"{path}: is cut short or damaged ({error}); {_mend(table)}") from error
     except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
         raise ValueError(f"{path}: cannot be read: {error.strerror}; {_mend(table)}") from error
 
@@ -175,8 +181,32 @@ def _inflated(raw: IO[bytes], path: Path, table: str) -> IO[bytes]:
     return raw
 
 
-def _without_header(block: bytes) -> bytes:
-    return block[block.index(b"\n") + 1 :]
+class _LongLineError(Exception):
+    """A line is longer than a block."""
+
+
+def _whole_lines(file: IO[bytes], block_bytes: int) -> Iterator[Block]:
+    """The rest of a text in blocks of whole lines.
+
+    A block is handed on without being copied; the lines that lie across two blocks come together
+    in blocks of their own.
+    """
+    seams: list[bytes] = []
+    rest = b""
+    while block := file.read(block_bytes):
+        first, last = block.find(b"\n") + 1, block.rfind(b"\n") + 1
+        if len(rest) + (first or len(block)) > block_bytes:
+            raise _LongLineError
+        if not first:
+            rest += block
+            continue
+        seams.append(rest + block[:first])
+        rest = block[last:]
+        yield memoryview(block)[first:last]
+        if len(seams) == SEAMS:
+            yield b"".join(seams)
+            seams.clear()
+    yield b"".join([*seams, rest])
 
 
 def _mend(table: str) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from tasks.imdb_tables import ImdbTable, Progress, identifier_numbers
+from tasks.imdb_tables import Block, ImdbTable, Progress, identifier_numbers
 
 Numbers = NDArray[np.int64]
 PRINCIPALS, RATINGS = "title.principals", "title.ratings"
@@ -33,15 +33,13 @@ class Votes:
         return np.where(self.numbers[at] == numbers, self.votes[at], 0)
 
 
-def read_person_votes(
-    principals: Path, ratings: Path, progress: Progress | None = None
-) -> Votes:
+def read_person_votes(principals: Path, ratings: Path, progress: Progress | None = None) -> Votes:
     """The most votes of any title that a person is a principal of."""
     # Both headers first: nobody should wait minutes to learn that the second file is wrong.
     credits = ImdbTable.open(principals, PRINCIPALS, ("tconst", "nconst"))
     rated = ImdbTable.open(ratings, RATINGS, ("tconst", "numVotes"))
 
-    def titles_of(block: bytes) -> Votes:
+    def titles_of(block: Block) -> Votes:
         rows, _ = rated.parse(block, {"tconst": pa.binary(), "numVotes": pa.binary()})
         return _most(
             identifier_numbers(rows["tconst"], "tt"), identifier_numbers(rows["numVotes"], "")
@@ -49,7 +47,7 @@ def read_person_votes(
 
     titles = _merged(rated.each(titles_of))
 
-    def people_of(block: bytes) -> Votes:
+    def people_of(block: Block) -> Votes:
         rows, _ = credits.parse(block, {"tconst": pa.binary(), "nconst": pa.binary()})
         numbers = identifier_numbers(rows["tconst"], "tt").fill_null(-1).to_numpy()
         return _most(identifier_numbers(rows["nconst"], "nm"), pa.array(titles.of(numbers)))
