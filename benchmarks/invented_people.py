@@ -7,9 +7,9 @@ import unicodedata
 
 import pyarrow as pa
 
-_ONSETS = "b br c d dr f g gr h j k l m n p r s sh st t tr v w z".split()
-_VOWELS = "a e i o u ai ea ia".split()
-_CODAS = "- - - l n r s t nd rt".replace("-", "_").split()
+_ONSETS = [*"bcdfghjklmnprstvwz", "br", "dr", "gr", "sh", "st", "tr"]
+_VOWELS = [*"aeiou", "ai", "ea", "ia"]
+_CODAS = ["", "", "", *"lnrst", "nd", "rt"]
 _ACCENTS = {"a": "áàâãåä", "e": "éèêë", "i": "íîï", "o": "óôöø", "u": "úûü", "n": "ñ", "s": "š"}
 _OTHER_SCRIPTS = ["Зоран", "Μελίνα", "ليلى", "נועם", "さくら", "지호", "अमन", "Nguyễn"]
 
@@ -33,7 +33,7 @@ def last_names(seed: int) -> pa.Array:
 
 def _word(rng: random.Random, syllables: int) -> str:
     parts = [rng.choice(_ONSETS) + rng.choice(_VOWELS) for _ in range(syllables)]
-    return ("".join(parts) + rng.choice(_CODAS).strip("_")).capitalize()
+    return ("".join(parts) + rng.choice(_CODAS)).capitalize()
 
 
 def _spelled(rng: random.Random, names: list[str]) -> pa.Array:

@@ -7,18 +7,20 @@ from typing import Annotated
 from schemas.settings import FILLED, NON_NEGATIVE, nearest, settings
 
 # What IMDb writes in primaryProfession; a misspelt one would silently choose nobody.
-PROFESSIONS = frozenset(
-    """
-    accountant actor actress animation_department archive_footage archive_sound art_department
-    art_director assistant assistant_director camera_department casting_department casting_director
-    choreographer cinematographer composer costume_department costume_designer director editor
-    editorial_department electrical_department executive legal location_management
-    make_up_department manager miscellaneous music_artist music_department podcaster
-    post_production producer production_department production_designer production_manager publicist
-    script_department set_decorator sound_department soundtrack special_effects stunts talent_agent
-    transportation_department visual_effects writer
-    """.split()
-)
+# fmt: off
+PROFESSIONS = frozenset((
+    "accountant", "actor", "actress", "animation_department", "archive_footage", "archive_sound",
+    "art_department", "art_director", "assistant", "assistant_director", "camera_department",
+    "casting_department", "casting_director", "choreographer", "cinematographer", "composer",
+    "costume_department", "costume_designer", "director", "editor", "editorial_department",
+    "electrical_department", "executive", "legal", "location_management", "make_up_department",
+    "manager", "miscellaneous", "music_artist", "music_department", "podcaster",
+    "post_production", "producer", "production_department", "production_designer",
+    "production_manager", "publicist", "script_department", "set_decorator", "sound_department",
+    "soundtrack", "special_effects", "stunts", "talent_agent", "transportation_department",
+    "visual_effects", "writer",
+))
+# fmt: on
 
 
 @settings

@@ -71,13 +71,14 @@ def choose_names(
     num_distinct = distinct.result()
     dropped["duplicate"] = num_read - dropped.total() - num_distinct
     chosen = _as_names(best.result())
+    enough = count is None or len(chosen) == count
     summary = Summary(
         num_read=num_read,
         dropped={reason: dropped[reason] for reason in REASONS},
         num_distinct=num_distinct,
-        num_chosen=len(chosen),
+        num_chosen=len(chosen) if enough else 0,
     )
-    if count is not None and len(chosen) < count:
+    if not enough:
         mend = f"take --count {len(chosen)} or fewer" if len(chosen) else "see what was dropped"
         raise TooFewNamesError(
             f"--count = {count}: only {len(chosen)} distinct names in {path} pass; {mend}", summary
