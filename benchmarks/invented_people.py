@@ -7,9 +7,9 @@ import unicodedata
 
 import pyarrow as pa
 
-_ONSETS = [*"bcdfghjklmnprstvwz", "br", "dr", "gr", "sh", "st", "tr"]
-_VOWELS = [*"aeiou", "ai", "ea", "ia"]
-_CODAS = ["", "", "", *"lnrst", "nd", "rt"]
+_ONSETS: list[str] = [*"bcdfghjklmnprstvwz", "br", "dr", "gr", "sh", "st", "tr"]
+_VOWELS: list[str] = [*"aeiou", "ai", "ea", "ia"]
+_CODAS: list[str] = ["", "", "", *"lnrst", "nd", "rt"]
 _ACCENTS = {"a": "áàâãåä", "e": "éèêë", "i": "íîï", "o": "óôöø", "u": "úûü", "n": "ñ", "s": "š"}
 _OTHER_SCRIPTS = ["Зоран", "Μελίνα", "ليلى", "נועם", "さくら", "지호", "अमन", "Nguyễn"]
 
@@ -33,7 +33,7 @@ def last_names(seed: int) -> pa.Array:
 
 def _word(rng: random.Random, syllables: int) -> str:
     parts = [rng.choice(_ONSETS) + rng.choice(_VOWELS) for _ in range(syllables)]
-    return ("".join(parts) + rng.choice(_CODAS)).capitalize()
+    return "".join([*parts, rng.choice(_CODAS)]).capitalize()
 
 
 def _spelled(rng: random.Random, names: list[str]) -> pa.Array:

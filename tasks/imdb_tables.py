@@ -115,10 +115,10 @@ class ImdbTable:
             malformed.append(1)
             return "skip"
 
-        if (
-            not bytes(block[:2]).strip() and not bytes(block).strip()
-        ):  # read_csv refuses an empty text, although its columns are given
-            return pa.RecordBatch.from_pylist([], schema=pa.schema(columns)), 0
+        nothing = pa.RecordBatch.from_pylist([], schema=pa.schema(columns))
+        # read_csv refuses an empty text, although its columns are given.
+        if not bytes(block[:2]).strip() and not bytes(block).strip():
+            return nothing, 0
         table = pa.csv.read_csv(
             pa.BufferReader(block),
             pa.csv.ReadOptions(
@@ -133,7 +133,8 @@ class ImdbTable:
             ),
         )
         # One block of text is one batch, so that a dictionary column has one dictionary.
-        return table.combine_chunks().to_batches(max_chunksize=None)[0], len(malformed)
+        batches = table.combine_chunks().to_batches()
+        return (batches[0] if batches else nothing), len(malformed)
 
 
 def identifier_numbers(identifiers: pa.Array, prefix: str) -> pa.Array:
