@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from schemas.name_rule import NameRule
-from tasks.imdb_tables import Block, ImdbTable, identifier_numbers
-from tasks.name_hash import Hashes, hash_names, ordered_by
+from tasks.imdb_tables import Block, ImdbTable, has_number, identifier_numbers
+from tasks.name_hash import Hashes, hash_names, ordered_by, text_of
 from tasks.person_votes import Votes
 
 TABLE = "name.basics"
@@ -32,8 +34,10 @@ REASONS = {
     "votes": "votes outside the range",
     "duplicate": "same name as a person of lower nconst",
 }
-# All names but these are left as they are: nothing below U+0300 composes, so it is its own NFC.
-_ODD = r"[^ !-~\x{a1}-\x{ac}\x{ae}-\x{2ff}]|  |^ | $"
+# Bytes of names that may have to be cleaned: ASCII controls, and what begins a letter up to U+00BF
+# or from U+0300 on. The letters between neither are controls nor compose: they are their own NFC.
+_ODD_BYTES = np.isin(np.arange(256), [*range(32), 0x7F, 0xC2, *range(0xCC, 256)])
+_SPACE = ord(" ")
 # Controls, directions and invisible formats, private use; not the joiners of Persian and Hindi.
 _CONTROL = (
     r"[\x00-\x1f\x7f-\x9f\x{ad}\x{61c}\x{180e}\x{200b}\x{200e}\x{200f}\x{2028}-\x{202e}"
@@ -70,7 +74,7 @@ class Sieve:
         kept.only("profession", self._has_profession(rows["primaryProfession"]))
         kept.only("unreadable", self._is_readable(kept.rows))
         kept.only("nameless", pc.is_valid(kept.rows["primaryName"]))
-        kept.set("primaryName", clean_names(kept.rows["primaryName"].cast(pa.string())))
+        kept.set("primaryName", clean_names(kept.rows["primaryName"].view(pa.string())))
         kept.only("control", pc.is_valid(kept.rows["primaryName"]))
         kept.only("nameless", pc.not_equal(pc.binary_length(kept.rows["primaryName"]), 0))
         kept.only("one_word", pc.match_substring(kept.rows["primaryName"], " "))
@@ -97,7 +101,7 @@ class Sieve:
         return pc.match_substring_regex(lists.dictionary, wanted).take(lists.indices)
 
     def _is_readable(self, rows: pa.RecordBatch) -> pa.Array:
-        readable = pc.is_valid(identifier_numbers(rows["nconst"], "nm"))
+        readable = has_number(rows["nconst"], "nm")
         years = [name for name in ("birthYear", "deathYear") if name in rows.schema.names]
         for column in (rows[name] for name in years):
             readable = pc.and_(readable, pc.match_substring_regex(column, _YEAR).fill_null(True))
@@ -142,7 +146,7 @@ class _Kept:
 
 def clean_names(names: pa.Array) -> pa.Array:
     """Names in NFC with single spaces; null for one with a control character."""
-    odd = pc.match_substring_regex(names, _ODD)
+    odd = pa.array(_may_be_odd(names))
     if not odd.true_count:
         return names
     some = names.filter(odd)
@@ -150,6 +154,19 @@ def clean_names(names: pa.Array) -> pa.Array:
     control = pc.match_substring_regex(some, _CONTROL)
     cleaned = pc.if_else(control, pa.scalar(None, pa.string()), pc.utf8_trim(spaced, " "))
     return pc.replace_with_mask(names, odd, cleaned)
+
+
+def _may_be_odd(names: pa.Array) -> NDArray[np.bool_]:
+    """Every name that cleaning would change, and a few more."""
+    offsets, data = text_of(names)
+    odd = _ODD_BYTES[data]
+    space = data == _SPACE
+    odd[1:] |= space[1:] & space[:-1]
+    found = np.zeros(len(names), np.bool_)
+    found[np.searchsorted(offsets, np.flatnonzero(odd), side="right") - 1] = True
+    filled = np.flatnonzero(np.diff(offsets))
+    found[filled] |= space[offsets[filled]] | space[offsets[filled + 1] - 1]
+    return found
 
 
 def _is_utf8(column: pa.Array) -> pa.Array:

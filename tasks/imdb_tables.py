@@ -137,19 +137,22 @@ class ImdbTable:
         return (batches[0] if batches else nothing), len(malformed)
 
 
-def identifier_numbers(identifiers: pa.Array, prefix: str) -> pa.Array:
-    """The numbers in IMDb's identifiers (nm0000123 is 123), null where there is none."""
+def has_number(identifiers: pa.Array, prefix: str) -> pa.Array:
+    """Whether these are identifiers of IMDb, such as nm0000123; null for null."""
     most = len(prefix) + MOST_DIGITS
-    digits = pc.binary_slice(identifiers, len(prefix), most)
+    try:
+        digits = pc.binary_slice(identifiers, len(prefix), most).cast(pa.string())
+    except pa.ArrowInvalid:  # not even UTF-8
+        return pc.match_substring_regex(identifiers, f"^{prefix}[0-9]{{1,{MOST_DIGITS}}}$")
     # An int32 like the lengths, or arrow casts all of them.
     fits = pc.less_equal(pc.binary_length(identifiers), pa.scalar(most, pa.int32()))
-    try:
-        digits = digits.cast(pa.string())
-        whole = pc.and_(
-            pc.and_(pc.starts_with(identifiers, prefix), fits), pc.ascii_is_decimal(digits)
-        )
-    except pa.ArrowInvalid:  # not even UTF-8
-        whole = pc.match_substring_regex(identifiers, f"^{prefix}[0-9]{{1,{MOST_DIGITS}}}$")
+    return pc.and_(pc.and_(pc.starts_with(identifiers, prefix), fits), pc.ascii_is_decimal(digits))
+
+
+def identifier_numbers(identifiers: pa.Array, prefix: str) -> pa.Array:
+    """The numbers in IMDb's identifiers (nm0000123 is 123), null where there is none."""
+    whole = has_number(identifiers, prefix)
+    digits = pc.binary_slice(identifiers, len(prefix), len(prefix) + MOST_DIGITS)
     if whole.true_count < len(whole):
         digits = pc.if_else(whole, digits, pa.scalar(None, digits.type))
     return digits.cast(pa.string()).cast(pa.int64())

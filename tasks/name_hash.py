@@ -26,12 +26,12 @@ def hash_names(names: pa.Array) -> Hashes:
     """64 bits for every string of a column, from its UTF-8 bytes alone."""
     if not len(names):
         return np.empty(0, dtype=np.uint64)
-    offsets = np.frombuffer(names.buffers()[1], np.int32)[names.offset :][: len(names) + 1]
-    text = bytes(memoryview(names.buffers()[2])[offsets[0] : offsets[-1]]) + bytes(WORD_BYTES)
+    offsets, data = text_of(names)
+    text = data.tobytes() + bytes(WORD_BYTES)
     # A word at every byte, so that a name may begin anywhere.
     words = np.ndarray(len(text) - WORD_BYTES + 1, "<u8", text, strides=(1,))
     left = np.diff(offsets).astype(np.int64)
-    at = offsets[:-1].astype(np.int64) - offsets[0]
+    at = offsets[:-1].astype(np.int64)
     hashes = left.astype(np.uint64) * _LENGTH_FACTOR
     rows = np.arange(len(names))
     while len(rows):
@@ -40,6 +40,15 @@ def hash_names(names: pa.Array) -> Hashes:
         longer = left > WORD_BYTES
         rows, at, left = rows[longer], at[longer] + WORD_BYTES, left[longer] - WORD_BYTES
     return hashes
+
+
+def text_of(names: pa.Array) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+    """Where each string of a column begins and the last ends, and the UTF-8 bytes of them all."""
+    if not len(names):
+        return np.zeros(1, np.int32), np.empty(0, np.uint8)
+    offsets = np.frombuffer(names.buffers()[1], np.int32)[names.offset :][: len(names) + 1]
+    data = np.frombuffer(names.buffers()[2] or b"", np.uint8)[offsets[0] : offsets[-1]]
+    return offsets - offsets[0], data
 
 
 def ordered_by(hashes: Hashes, seed: int) -> Hashes:
