@@ -9,7 +9,7 @@ import pyarrow as pa
 
 _ONSETS: list[str] = [*"bcdfghjklmnprstvwz", "br", "dr", "gr", "sh", "st", "tr"]
 _VOWELS: list[str] = [*"aeiou", "ai", "ea", "ia"]
-_CODAS: list[str] = ["", "", "", *"lnrst", "nd", "rt"]
+_CODAS: list[str] = ["", "", "", *"lnrst", "lt", "rt"]
 _ACCENTS = {"a": "áàâãåä", "e": "éèêë", "i": "íîï", "o": "óôöø", "u": "úûü", "n": "ñ", "s": "š"}
 _OTHER_SCRIPTS = ["Зоран", "Μελίνα", "ليلى", "נועם", "さくら", "지호", "अमन", "Nguyễn"]
 

@@ -51,7 +51,6 @@ def publish_names(names: pa.Table, path: Path, choice: Mapping[str, Any]) -> boo
                 os.fsync(file.fileno())
             # Unlike a rename a link fails where another file has appeared meanwhile.
             os.link(staged, path)
-        _sync_folder(path.parent)
     except FileExistsError:
         if not _read(path).equals(names):
             raise ValueError(
@@ -63,6 +62,7 @@ def publish_names(names: pa.Table, path: Path, choice: Mapping[str, Any]) -> boo
         mend = "make room" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "see to the disk"
         reason = f"{error.strerror or error}; nothing was written, {mend} and run it again"
         raise OSError(error.errno, reason, str(path)) from error
+    _sync_folder(path.parent)
     return True
 
 
