@@ -8,33 +8,23 @@ from __future__ import annotations
 
 import gzip
 import os
-import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Protocol, TypeAlias, TypeVar
+from typing import IO, Protocol, TypeAlias, TypeVar, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-try:
-    # Inflates three times as fast as zlib, which alone would take a third of the whole time.
-    from isal import igzip, isal_zlib
+# Inflates three times as fast as zlib, which alone would take most of the whole time.
+from isal import igzip, isal_zlib
 
-    _open_gzip = igzip.GzipFile
-    _DAMAGED: tuple[type[Exception], ...] = (
-        EOFError,
-        gzip.BadGzipFile,
-        zlib.error,
-        isal_zlib.error,
-    )
-except ImportError:  # no wheel for this processor: the same bytes, later
-    _open_gzip = gzip.GzipFile
-    _DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error)
+# isal's stubs call its error class an instance.
+_DAMAGED = cast(tuple[type[Exception], ...], (EOFError, gzip.BadGzipFile, isal_zlib.error))
 
 Result = TypeVar("Result")
 Block: TypeAlias = bytes | memoryview
@@ -178,8 +168,7 @@ def _inflated(raw: IO[bytes], path: Path, table: str) -> IO[bytes]:
     magic = raw.read(16)
     raw.seek(0)
     if magic.startswith(GZIP_MAGIC):
-        file: IO[bytes] = _open_gzip(fileobj=raw, mode="rb")
-        return file
+        return cast(IO[bytes], igzip.open(raw, "rb"))
     if magic and path.suffix != ".tsv":
         raise ValueError(f"{path}: is not gzip, it begins with {magic!r}; {_mend(table)}")
     return raw

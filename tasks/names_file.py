@@ -15,6 +15,8 @@ import pyarrow.parquet as pq
 
 from schemas.name import NAME_SCHEMA
 from schemas.records import check_record
+from shards import filesystem
+from shards.staging import parquet_bytes
 
 # Where the file's own metadata says how its names were chosen.
 CHOICE_KEY = b"relume.choice"
@@ -45,12 +47,8 @@ def publish_names(names: pa.Table, path: Path, choice: Mapping[str, Any]) -> boo
     metadata = {**names.schema.metadata, CHOICE_KEY: json.dumps(choice).encode()}
     try:
         with _staged(path) as staged:
-            with staged.open("wb") as file:
-                pq.write_table(names.replace_schema_metadata(metadata), file, compression="zstd")
-                file.flush()
-                os.fsync(file.fileno())
-            # Unlike a rename a link fails where another file has appeared meanwhile.
-            os.link(staged, path)
+            filesystem.write_new(staged, parquet_bytes(names.replace_schema_metadata(metadata)))
+            filesystem.publish_file(staged, path)
     except FileExistsError:
         if not _read(path).equals(names):
             raise ValueError(
@@ -58,11 +56,7 @@ def publish_names(names: pa.Table, path: Path, choice: Mapping[str, Any]) -> boo
                 " choose another --out, or remove the file if nothing was planned from it"
             ) from None
         return False
-    except OSError as error:
-        mend = "make room" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "see to the disk"
-        reason = f"{error.strerror or error}; nothing was written, {mend} and run it again"
-        raise OSError(error.errno, reason, str(path)) from error
-    _sync_folder(path.parent)
+    filesystem.sync_folder(path.parent)
     return True
 
 
@@ -73,7 +67,7 @@ def _staged(path: Path) -> Iterator[Path]:
     try:
         yield staged
     finally:
-        staged.unlink(missing_ok=True)
+        filesystem.remove_file(staged)
 
 
 def _read(path: Path) -> pa.Table:
@@ -85,11 +79,3 @@ def _read(path: Path) -> pa.Table:
         ) from error
     check_record(names.schema, NAME_SCHEMA, f"--out {path}")
     return names
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
