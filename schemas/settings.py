@@ -147,9 +147,13 @@ def _explain(cls: type, mistake: Any) -> str:
             tag = mistake["ctx"]["discriminator"].strip("'")
             given = value.get(tag)
             return f"{where}.{tag} = {given!r}: {nearest(str(given), list(_tagged(kind)))}"
+        case "dataclass_type" | "dict_type" | "model_attributes_type" | "dataclass_exact_type":
+            return f"{where} = {value!r}: should be a table of settings"
         case "value_error":  # raised by a class's own check, whose message begins with the field
             return ".".join([*path, mistake["msg"].removeprefix("Value error, ")])
-    return f"{where} = {value!r}: {mistake['msg'].removeprefix('Input ')}"
+    # pydantic begins with what the value is: Input, String, Tuple.
+    should = mistake["msg"].partition("should ")[2]
+    return f"{where} = {value!r}: should {should}" if should else f"{where}: {mistake['msg']}"
 
 
 def _step(kind: Any, part: str | int) -> tuple[Sequence[str], Any, bool]:
