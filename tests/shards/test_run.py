@@ -1,0 +1,106 @@
+"""What a dataset was planned and made with is fixed; what differs is named."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from schemas.run import GeneratorRecord, ModelIdentity
+from shards.plan import make_plan
+from shards.publish import quarantined
+from shards.run import (
+    agree_on_generator,
+    differences,
+    publish_run,
+    read_generator,
+    read_planned,
+    read_run,
+)
+from shards.staging import parquet_bytes
+
+RECORD = GeneratorRecord(
+    plan_sha256="ab",
+    models={"source": ModelIdentity(model="m", revision="1", weights={"unet": "cd"})},
+    numerics={"dtype": "bfloat16", "batch_size": 8},
+    code="c0de",
+    libraries={"torch": "2.13.0"},
+    processor="H100",
+)
+
+
+def test_differences_name_every_leaf() -> None:
+    before = {"a": 1, "b": {"c": 2, "d": [3]}, "gone": 0}
+    now = {"a": 1, "b": {"c": 5, "d": [3]}, "new": None}
+    assert differences(before, now) == ["b.c: 2, now 5", "gone: 0, now None"]
+
+
+def test_the_same_plan_again_is_no_error(planned: Callable[..., Path]) -> None:
+    dataset = planned()
+    run, plan = read_planned(dataset)
+    assert publish_run(dataset, replace(run, code="other"), parquet_bytes(plan)) is False
+    assert read_run(dataset) == run
+
+
+def test_another_plan_is_refused_and_the_difference_named(planned: Callable[..., Path]) -> None:
+    dataset = planned()
+    run, _ = read_planned(dataset)
+    other = replace(run, config=replace(run.config, seed=8))
+    data = parquet_bytes(make_plan(other.config, None))
+    with pytest.raises(ValueError, match=r"differs in config\.seed: 7, now 8.*Choose a new folder"):
+        publish_run(dataset, other, data)
+
+
+def test_a_plan_that_was_killed_before_its_run_json(planned: Callable[..., Path]) -> None:
+    dataset = planned()
+    run, plan = read_planned(dataset)
+    (dataset / "run.json").unlink()
+    (dataset / "plan.parquet").write_bytes(b"of another plan")
+    assert publish_run(dataset, run, parquet_bytes(plan)) is True
+    assert read_planned(dataset)[1].equals(plan)
+    assert quarantined(dataset)[0]["reason"] == "plan.parquet without run.json"
+
+
+def test_the_first_generator_is_fixed(tmp_path: Path) -> None:
+    assert read_generator(tmp_path) is None
+    assert agree_on_generator(tmp_path, RECORD) == []
+    assert agree_on_generator(tmp_path, RECORD) == []
+    assert read_generator(tmp_path) == RECORD
+    elsewhere = replace(RECORD, processor="A100", libraries={"torch": "2.14.0"})
+    assert agree_on_generator(tmp_path, elsewhere) == [
+        "processor: 'H100', now 'A100'",
+        "torch: '2.13.0', now '2.14.0'",
+    ]
+    assert read_generator(tmp_path) == RECORD
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"plan_sha256": "xx"}, r"plan_sha256: 'ab', now 'xx'"),
+        (
+            {"numerics": {"dtype": "float32", "batch_size": 8}},
+            r"numerics\.dtype: 'bfloat16', now 'float32'",
+        ),
+        (
+            {"models": {"source": ModelIdentity(model="m", revision="2", weights={"unet": "ef"})}},
+            r"models\.source\.revision: '1', now '2'; models\.source\.weights\.unet: 'cd'",
+        ),
+    ],
+)
+def test_another_generator_is_refused(tmp_path: Path, change: dict, told: str) -> None:
+    agree_on_generator(tmp_path, RECORD)
+    with pytest.raises(ValueError, match=told):
+        agree_on_generator(tmp_path, replace(RECORD, **change))
+
+
+def test_a_newer_run_json_is_refused_by_field(planned: Callable[..., Path]) -> None:
+    path = planned() / "run.json"
+    path.write_text(json.dumps(json.loads(path.read_bytes()) | {"cofnig": {}}))
+    with pytest.raises(
+        ValueError, match=r"run\.json: 1 mistake\n  cofnig .* did you mean 'config'"
+    ):
+        read_run(path.parent)

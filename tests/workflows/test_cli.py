@@ -1,0 +1,104 @@
+"""The verbs' door: what it lists works, and what goes wrong is one line."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from workflows.cli import USAGE, VERBS, main, run_verb
+
+
+def relume(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [Path(sys.executable).with_name("relume"), *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_help_lists_exactly_the_verbs_that_are_there() -> None:
+    done = relume("--help")
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, USAGE, "")
+    rest = {"__init__", "cli", "console", "filling", "in_process"}
+    there = {path.stem for path in Path("workflows").glob("*.py")} - rest
+    assert there == set(VERBS)
+    for verb in VERBS:
+        assert callable(importlib.import_module(f"workflows.{verb}").main)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_explains_itself(verb: str) -> None:
+    for command in (relume(verb, "--help"), _module(verb, "--help")):
+        assert (command.returncode, command.stderr) == (0, "")
+        assert f"usage: relume {verb}" in command.stdout
+
+
+def _module(verb: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", f"workflows.{verb}", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_help_answers_at_once() -> None:
+    program = (
+        "import json, sys\n"
+        "from workflows.cli import main\n"
+        "main(['--help'])\n"
+        "print(json.dumps(sorted(sys.modules)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    loaded = set(json.loads(done.stdout.splitlines()[-1]))
+    assert not loaded & {"numpy", "pandas", "pyarrow", "torch", "rich", "tyro", "pydantic"}
+
+
+def test_wrong_verbs() -> None:
+    done = relume("genrate")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: unknown verb 'genrate'; did you mean 'generate'?\n"
+    assert relume().returncode == 2
+
+
+def test_an_error_is_one_line_and_a_traceback_only_when_asked() -> None:
+    done = relume("inspect", "/nowhere")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == ("error: /nowhere: has no run.json; make one with relume plan --out\n")
+    assert "Traceback" in relume("inspect", "/nowhere", "--debug").stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "told"),
+    [
+        (ValueError("count = 0: should be more"), 2, "error: count = 0: should be more"),
+        (
+            OSError(errno.ENOSPC, "", "/data/x"),
+            1,
+            "error: /data/x: No space left on device; nothing published is lost; make room",
+        ),
+        (OSError(errno.EIO, "", "/data/x"), 1, "error: /data/x: Input/output error; the same"),
+        (OSError("a plain one"), 1, "error: a plain one"),
+        (KeyboardInterrupt(), 130, "interrupted; the same command continues"),
+    ],
+)
+def test_errors_and_their_codes(
+    error: BaseException, code: int, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def verb(_: list[str]) -> int:
+        raise error
+
+    assert run_verb(verb, []) == code
+    assert told in capsys.readouterr().err
+
+
+def test_wrong_options_are_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["inspect", "somewhere", "--verfiy"])
+    assert ended.value.code == 2
+    assert "--verify" in capsys.readouterr().err
