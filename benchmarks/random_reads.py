@@ -17,13 +17,13 @@ from pathlib import Path
 
 import webdataset
 
-from benchmarks.shard_writing import pictures
+from benchmarks.shard_writing import IMAGE, pictures
 from benchmarks.timing import judge, medians, say_machine
 from schemas.config import DatasetConfig, DatasetSettings, ProceduralSettings, SplitSettings
 from schemas.config import StageSettings as Made
 from schemas.lease import Lease
 from schemas.run import FileIdentity, Run
-from schemas.sample import Stage, StageImage
+from schemas.sample import Stage
 from shards.manifest import rebuild
 from shards.owner import Owner
 from shards.plan import make_plan, planned_samples, shard_names
@@ -56,7 +56,7 @@ def publish(folder: Path, num_bytes: int, count: int) -> None:
     run = Run(config=config, plan=identity, names=None, code="", libraries={})
     publish_run(folder, run, data)
     images = pictures(64, num_bytes)
-    shared = dict.fromkeys(STAGES, _image())
+    shared = dict.fromkeys(STAGES, IMAGE)
     with Owner(folder) as owner:
         for shard, samples in planned_samples(plan):
             lease = Lease(shard=shard, attempt=1, samples=samples)
@@ -66,20 +66,6 @@ def publish(folder: Path, num_bytes: int, count: int) -> None:
                     stage.add(sample, {"source": source, "target": target})
                 Publisher(folder, owner).commit(stage.finish(0.0))
     rebuild(folder, run, shard_names(plan))
-
-
-def _image() -> StageImage:
-    return StageImage(
-        seed=0,
-        model="m",
-        revision="1",
-        steps=1,
-        guidance=0.0,
-        strength=None,
-        offset=None,
-        bytes=None,
-        sha256=None,
-    )
 
 
 def ours(folder: Path) -> int:

@@ -28,17 +28,7 @@ TARGET = 0.9
 SIZE_PX = 512
 # Bytes of a picture, shards, pairs in a shard: as PNGs of 512 px portraits, and of 64 px ones.
 SIZES = {"512 px pairs": (450_000, 4, 64), "64 px pairs": (8_000, 4, 1024)}
-IMAGE = StageImage(
-    seed=0,
-    model="m",
-    revision="1",
-    steps=4,
-    guidance=0.0,
-    strength=None,
-    offset=None,
-    bytes=None,
-    sha256=None,
-)
+IMAGE = StageImage(seed=0, model="m", revision="1", steps=4, guidance=0.0)
 
 
 def samples(shard: str, count: int) -> tuple[PlannedSample, ...]:

@@ -48,10 +48,10 @@ class StageImage:
     revision: str
     steps: int
     guidance: float
-    strength: float | None
-    offset: int | None
-    bytes: int | None
-    sha256: str | None
+    strength: float | None = None
+    offset: int | None = None
+    bytes: int | None = None
+    sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -98,9 +98,6 @@ class GenerateShard:
                 steps=stage.steps,
                 guidance=stage.guidance,
                 strength=stage.strength,
-                offset=None,
-                bytes=None,
-                sha256=None,
             )
             for name, stage in self._config.stage.items()
         }

@@ -103,15 +103,7 @@ def test_a_plan_comes_back_from_arrow(stages: tuple[Stage, ...]) -> None:
 
 def test_a_sample_becomes_a_row_of_exactly_its_schema() -> None:
     image = StageImage(
-        seed=1,
-        model="m",
-        revision="1",
-        steps=4,
-        guidance=0.0,
-        strength=None,
-        offset=512,
-        bytes=9,
-        sha256="ab",
+        seed=1, model="m", revision="1", steps=4, guidance=0.0, offset=512, bytes=9, sha256="ab"
     )
     given = {f.name: getattr(planned(()), f.name) for f in fields(PlannedSample)}
     for other in ("seeds", "train_rank"):

@@ -31,17 +31,7 @@ SHARD = "train/shard-000000"
 def stage_shard(dataset: Path, attempt: int, filling: bytes) -> StagedShard:
     """A staged shard whose pictures are all the same bytes."""
     shared = {
-        stage: StageImage(
-            seed=0,
-            model="m",
-            revision="1",
-            steps=1,
-            guidance=0.0,
-            strength=None,
-            offset=None,
-            bytes=None,
-            sha256=None,
-        )
+        stage: StageImage(seed=0, model="m", revision="1", steps=1, guidance=0.0)
         for stage in ("source", "target")
     }
     shard, samples = next(planned_samples(read_plan(dataset)))
