@@ -24,13 +24,14 @@ from schemas.config import StageSettings as Made
 from schemas.lease import Lease
 from schemas.run import FileIdentity, Run
 from schemas.sample import Stage
+from shards.encoding import parquet_bytes, sha256
 from shards.manifest import rebuild
 from shards.owner import Owner
 from shards.plan import make_plan, planned_samples, shard_names
 from shards.publish import Publisher
 from shards.reader import Reader
 from shards.run import publish_run
-from shards.staging import ShardStage, parquet_bytes, sha256
+from shards.staging import ShardStage
 
 TARGET = 2.0
 # Bytes of a picture, pairs: as PNGs of 512 px portraits, and of 64 px ones.

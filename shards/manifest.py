@@ -20,8 +20,8 @@ from schemas.records import check_record
 from schemas.run import Run
 from schemas.sample import SPLITS, Stage, sample_schema
 from shards import card, filesystem, layout
+from shards.encoding import json_bytes, parquet_bytes
 from shards.publish import published
-from shards.staging import parquet_bytes
 
 COMPLETE_KEY = b"relume.complete"
 
@@ -107,4 +107,4 @@ def _index(now: State, prefix: str) -> bytes:
             for facts in done
         ],
     }
-    return (json.dumps(index, indent=1) + "\n").encode()
+    return json_bytes(index)

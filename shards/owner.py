@@ -22,6 +22,7 @@ from pathlib import Path
 from schemas.part import WHOLE, Part
 from schemas.settings import resolve, settings
 from shards import filesystem, layout
+from shards.encoding import json_bytes
 
 HEARTBEAT_S = 10.0
 SILENT_S = 120.0
@@ -139,9 +140,8 @@ class Owner:
 
     def _write(self, part: Part, generation: int, holder: Holder) -> _Claim | None:
         path = self._folder / f"{part.label}-{generation:06d}.json"
-        text = json.dumps(asdict(holder), indent=2) + "\n"
         try:
-            filesystem.publish_bytes(self._dataset, path, text.encode())
+            filesystem.publish_bytes(self._dataset, path, json_bytes(asdict(holder)))
         except FileExistsError:
             return None
         return _Claim(part, generation, path, holder)

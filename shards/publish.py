@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from schemas.lease import ShardDone, StagedShard
 from shards import filesystem, layout
+from shards.encoding import json_bytes
 from shards.owner import Owner
 
 _DONE = TypeAdapter(ShardDone)
@@ -115,8 +116,7 @@ def quarantine(dataset: Path, why: Mapping[str, Any], files: Iterable[Path] = ()
             break
         except FileExistsError:
             continue  # the driver of another part took this number
-    text = json.dumps(why, indent=2, ensure_ascii=False) + "\n"
-    filesystem.write_new(folder / layout.WHY, text.encode())
+    filesystem.write_new(folder / layout.WHY, json_bytes(why))
     for path in files:
         if path.exists():
             filesystem.move(path, folder / f"{path.parent.name}-{path.name}")

@@ -15,10 +15,10 @@ import pyarrow.parquet as pq
 
 from schemas.sample import Stage, stages_of
 from shards import layout
+from shards.encoding import sha256
 from shards.manifest import read_manifest
 from shards.plan import read_plan
 from shards.run import read_planned
-from shards.staging import sha256
 
 # A process may keep 1,024 files open by default; leave it most of them.
 OPEN_TARS = 256

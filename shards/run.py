@@ -13,6 +13,7 @@ import pyarrow as pa
 from schemas.run import GeneratorRecord, Run
 from schemas.settings import as_plain, resolve
 from shards import filesystem, layout
+from shards.encoding import json_bytes
 from shards.plan import read_plan
 from shards.publish import quarantine
 
@@ -103,9 +104,8 @@ def _publish_plan(path: Path, plan: bytes) -> None:
 
 
 def _publish(path: Path, record: Record) -> bool:
-    text = json.dumps(as_plain(record), indent=2, ensure_ascii=False) + "\n"
     try:
-        filesystem.publish_bytes(path.parent, path, text.encode())
+        filesystem.publish_bytes(path.parent, path, json_bytes(as_plain(record)))
     except FileExistsError:
         return False
     return True

@@ -5,8 +5,6 @@ A staged shard is whole and on the disk, and still nobody sees it: publishing is
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
 from collections import Counter
 from collections.abc import Mapping
@@ -15,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from schemas.lease import Lease, ShardDone, StagedShard
 from schemas.sample import PlannedSample, Sample, Stage, StageImage, sample_row, sample_schema
 from shards import filesystem, layout
+from shards.encoding import json_bytes, parquet_bytes, sha256
 from shards.tar import TarWriter
 
 
@@ -89,7 +87,7 @@ class ShardStage:
             tar=tar,
             parquet=rows,
         )
-        filesystem.write_new(self._folder / "done.json", done_text(done))
+        filesystem.write_new(self._folder / "done.json", json_bytes(asdict(done)))
         filesystem.sync_folder(self._folder)
         return StagedShard(
             done=done,
@@ -153,20 +151,3 @@ def member_facts(planned: PlannedSample, size_px: int) -> bytes:
         **{f"{stage}_seed": seed for stage, seed in planned.seeds.items()},
     }
     return json.dumps(facts, ensure_ascii=False).encode()
-
-
-def parquet_bytes(table: pa.Table) -> bytes:
-    """A table as the bytes of a parquet file; the same bytes for the same table."""
-    sink = io.BytesIO()
-    pq.write_table(table, sink, compression="zstd")
-    return sink.getvalue()
-
-
-def done_text(done: ShardDone) -> bytes:
-    """What a done.json holds."""
-    return (json.dumps(asdict(done), indent=2) + "\n").encode()
-
-
-def sha256(data: bytes) -> str:
-    """The sha256 of some bytes, hexadecimal."""
-    return hashlib.sha256(data).hexdigest()

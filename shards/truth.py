@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from shards import filesystem, layout
-from shards.staging import parquet_bytes
+from shards.encoding import parquet_bytes
 
 
 def publish_truth(dataset: Path, table: pa.Table | None) -> None:

@@ -21,11 +21,11 @@ from schemas.records import check_record
 from schemas.run import Run
 from schemas.sample import SPLITS, Stage, plan_schema, sample_schema, stages_of
 from shards import filesystem, layout, tar
+from shards.encoding import sha256
 from shards.manifest import derived_files, state
 from shards.plan import shard_names
 from shards.publish import read_done
 from shards.run import read_planned
-from shards.staging import sha256
 
 NOTHING_MORE = (layout.INDEX,)
 

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from models.generators.generator import Generator, Pixels, build_generator
+from models.generators.build import build_generator
+from models.generators.generator import Generator, Pixels
 from schemas.config import DatasetConfig
 from schemas.lease import Lease, StagedShard
 from schemas.sample import PlannedSample, Stage, StageImage

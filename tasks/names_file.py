@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from schemas.name import NAME_SCHEMA
 from schemas.records import check_record
 from shards import filesystem
-from shards.staging import parquet_bytes
+from shards.encoding import parquet_bytes
 
 # Where the file's own metadata says how its names were chosen.
 CHOICE_KEY = b"relume.choice"

@@ -48,10 +48,10 @@ def main(argv: list[str]) -> int:
 
     from schemas.run import FileIdentity, Run
     from shards import plan as plans
+    from shards.encoding import parquet_bytes, sha256
     from shards.filesystem import file_facts
     from shards.provenance import code_version, library_versions
     from shards.run import publish_run
-    from shards.staging import parquet_bytes, sha256
     from tasks.forecast import forecast
 
     table = None if names is None else pq.read_table(names, partitioning=None)

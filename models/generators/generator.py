@@ -8,7 +8,6 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from schemas.config import DatasetConfig, ProceduralSettings
 from schemas.run import ModelIdentity
 from schemas.sample import PlannedSample, Stage
 
@@ -36,15 +35,3 @@ class Generator(Protocol):
         Floats may hold what is no number: that sample has then failed.
         """
         ...
-
-
-def build_generator(config: DatasetConfig) -> Generator:
-    """The generator that a dataset's settings ask for."""
-    if isinstance(config.generator, ProceduralSettings):
-        from models.generators.procedural.generator import ProceduralGenerator
-
-        return ProceduralGenerator(config)
-    raise ValueError(
-        f"generator.kind = {config.generator.kind!r}: this version of Relume only plans for it; "
-        "to make pictures use 'procedural', as in configs/demo.toml"
-    )

@@ -19,6 +19,7 @@ from schemas.config import DatasetConfig, SplitSettings, dataset_config, read_pr
 from schemas.name import NAME_SCHEMA, Name
 from schemas.records import to_table
 from schemas.settings import as_plain, resolve
+from shards.encoding import parquet_bytes
 from shards.layout import picture_member
 from shards.plan import (
     fraction_sizes,
@@ -28,7 +29,6 @@ from shards.plan import (
     shard_names,
     split_of,
 )
-from shards.staging import parquet_bytes
 
 PAPER = read_preset(Path("configs/paper.toml"))
 WEIGHTS = SplitSettings()
@@ -202,7 +202,7 @@ def test_the_same_bytes_in_another_process() -> None:
     program = (
         "from pathlib import Path; import hashlib\n"
         "from schemas.config import dataset_config, read_preset\n"
-        "from shards.plan import make_plan; from shards.staging import parquet_bytes\n"
+        "from shards.plan import make_plan; from shards.encoding import parquet_bytes\n"
         "config = dataset_config(read_preset(Path('configs/paper.toml')), 'baseline', 'x')\n"
         "print(hashlib.sha256(parquet_bytes(make_plan(config, None))).hexdigest())\n"
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from schemas.run import GeneratorRecord, ModelIdentity
+from shards.encoding import parquet_bytes
 from shards.plan import make_plan
 from shards.publish import quarantined
 from shards.run import (
@@ -20,7 +21,6 @@ from shards.run import (
     read_planned,
     read_run,
 )
-from shards.staging import parquet_bytes
 
 RECORD = GeneratorRecord(
     plan_sha256="ab",

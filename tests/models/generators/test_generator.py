@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.generators.generator import build_generator
+from models.generators.build import build_generator
 from models.generators.procedural.painter import paint_teacher
 from schemas.config import DatasetConfig, dataset_config, read_preset
 from schemas.settings import as_plain, resolve

@@ -1,0 +1,18 @@
+"""Finds the generator that a dataset's settings ask for, and imports no other."""
+
+from __future__ import annotations
+
+from models.generators.generator import Generator
+from schemas.config import DatasetConfig, ProceduralSettings
+
+
+def build_generator(config: DatasetConfig) -> Generator:
+    """A generator, with nothing loaded yet."""
+    if isinstance(config.generator, ProceduralSettings):
+        from models.generators.procedural.generator import ProceduralGenerator
+
+        return ProceduralGenerator(config)
+    raise ValueError(
+        f"generator.kind = {config.generator.kind!r}: this version of Relume only plans for it; "
+        "to make pictures use 'procedural', as in configs/demo.toml"
+    )
