@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from schemas.config import DatasetConfig, SplitSettings
@@ -26,7 +27,8 @@ from schemas.sample import (
 from schemas.seeds import stable_fraction, stable_hash
 from shards import layout
 
-_NCONST = re.compile("[A-Za-z0-9_-]+")
+_ID = "[A-Za-z0-9_-]+"
+_SHARD = r"(train|validation|test)/shard-\d{6,}"
 
 
 class _Subject(NamedTuple):
@@ -69,6 +71,12 @@ def read_plan(dataset: Path) -> pa.Table:
         raise ValueError(f"{dataset}: has no {layout.PLAN}; make one with relume plan")
     table = pq.read_table(path)
     check_record(table.schema, plan_schema(stages_of(table.schema)), str(path))
+    # Both become names of files, so a plan from elsewhere must not lead out of the dataset.
+    for column, pattern in (("id", _ID), ("shard", _SHARD)):
+        values = table.column(column)
+        wrong = values.filter(pc.invert(pc.match_substring_regex(values, f"^{pattern}$")))
+        if len(wrong):
+            raise ValueError(f"{path}: {column} {wrong[0].as_py()!r}: is no name of Relume's")
     return table
 
 
@@ -78,13 +86,23 @@ def shard_names(plan: pa.Table) -> list[str]:
     return names
 
 
-def planned_samples(plan: pa.Table) -> Iterator[tuple[str, tuple[PlannedSample, ...]]]:
-    """The samples of each shard, which lie together in a plan."""
+def shard_rows(plan: pa.Table) -> Iterator[tuple[str, pa.Table]]:
+    """The rows of each shard, which lie together in a plan."""
     start = 0
     for counted in plan.column("shard").value_counts().to_pylist():
-        rows = plan.slice(start, counted["counts"]).to_pylist()
-        yield counted["values"], tuple(map(planned_sample, rows))
+        yield counted["values"], plan.slice(start, counted["counts"])
         start += counted["counts"]
+
+
+def planned_samples(plan: pa.Table) -> Iterator[tuple[str, tuple[PlannedSample, ...]]]:
+    """The samples of each shard."""
+    for shard, rows in shard_rows(plan):
+        yield shard, samples_of(rows)
+
+
+def samples_of(rows: pa.Table) -> tuple[PlannedSample, ...]:
+    """The planned samples that rows of a plan tell."""
+    return tuple(map(planned_sample, rows.to_pylist()))
 
 
 def fraction_sizes(plan: pa.Table, fractions: tuple[float, ...]) -> dict[float, int]:
@@ -149,7 +167,7 @@ def _named(config: DatasetConfig, names: pa.Table | None, origin: str) -> list[_
     pairs = zip(chosen.column("nconst").to_pylist(), chosen.column("name").to_pylist(), strict=True)
     subjects = []
     for nconst, name in pairs:
-        if not _NCONST.fullmatch(nconst):
+        if not re.fullmatch(_ID, nconst):
             raise ValueError(f"{origin}: nconst {nconst!r}: may only have letters, digits, - and _")
         subjects += [_Subject(f"{nconst}-{k:02d}", name, name, nconst) for k in range(each)]
     return subjects

@@ -23,7 +23,7 @@ from schemas.sample import SPLITS, Stage, plan_schema, sample_schema, stages_of
 from shards import filesystem, layout, tar
 from shards.encoding import sha256
 from shards.manifest import derived_files, state
-from shards.plan import shard_names
+from shards.plan import shard_names, shard_rows
 from shards.publish import read_done
 from shards.run import read_planned
 
@@ -57,7 +57,7 @@ def verify(
     shards = shard_names(plan)
     yield from _duplicates(plan)
     yield from _gaps_and_orphans(dataset, shards)
-    parts = dict(zip(shards, _cut(plan, shards), strict=True))
+    parts = dict(shard_rows(plan))
     there = [shard for shard in shards if layout.done_path(dataset, shard).exists()]
     checked = num_bytes = 0
     hashes: list[pa.Table] = []
@@ -213,11 +213,3 @@ def _derived(dataset: Path, run: Run, shards: Sequence[str]) -> Iterator[Problem
             yield Problem("stale", name, "is missing; relume generate makes it anew")
         elif path.read_bytes() != data:
             yield Problem("stale", name, "is not what the shards say; relume generate mends it")
-
-
-def _cut(plan: pa.Table, shards: Sequence[str]) -> Iterator[pa.Table]:
-    start = 0
-    counts = {c["values"]: c["counts"] for c in plan.column("shard").value_counts().to_pylist()}
-    for shard in shards:
-        yield plan.slice(start, counts[shard])
-        start += counts[shard]

@@ -48,6 +48,9 @@ def main(argv: list[str]) -> int:
 
 
 def _generate(arguments: Arguments, run: Run, plan: pa.Table, owner: Owner) -> int:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     from shards.manifest import rebuild
     from shards.plan import shard_names
     from shards.truth import publish_truth
@@ -62,9 +65,9 @@ def _generate(arguments: Arguments, run: Run, plan: pa.Table, owner: Owner) -> i
     filling.take_charge()
     _agree(dataset, _record(run, worker), filling, console)
     publish_truth(dataset, truth_table(run.config, plan))
-    leases = list(_leases(plan, filling.outstanding(retry_failed=arguments.retry_failed)))
-    num_samples = sum(len(lease.samples) for lease in leases)
-    filling.publish(in_process.run(leases, worker), num_samples)
+    outstanding = filling.outstanding(retry_failed=arguments.retry_failed)
+    num_samples = pc.sum(pc.is_in(plan["shard"], pa.array(outstanding, pa.string()))).as_py() or 0
+    filling.publish(in_process.run(_leases(plan, outstanding), worker), num_samples)
     now = rebuild(dataset, run, shard_names(plan))
     seconds = filling.finish()
     missing = [shard for shard in filling.shards if shard not in now.done]
@@ -101,12 +104,12 @@ def _agree(dataset: Path, record: GeneratorRecord, filling: Filling, console: Co
 
 def _leases(plan: pa.Table, shards: list[str]) -> Iterator[Lease]:
     from schemas.lease import Lease
-    from shards.plan import planned_samples
+    from shards.plan import samples_of, shard_rows
 
     wanted = set(shards)
-    for shard, samples in planned_samples(plan):
+    for shard, rows in shard_rows(plan):
         if shard in wanted:
-            yield Lease(shard=shard, attempt=1, samples=samples)
+            yield Lease(shard=shard, attempt=1, samples=samples_of(rows))
 
 
 def _tell(

@@ -221,3 +221,18 @@ def test_the_same_bytes_in_another_process() -> None:
 def test_a_folder_without_a_plan(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"has no plan\.parquet; make one with relume plan"):
         read_plan(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("shard", "../../etc/shard-000000"), ("shard", "train/../x"), ("id", "../x"), ("id", "a.b")],
+)
+def test_a_foreign_plan_does_not_lead_out_of_its_folder(
+    tmp_path: Path, column: str, value: str
+) -> None:
+    plan = make_plan(config("baseline", count=4), None)
+    at = plan.column_names.index(column)
+    forged = plan.set_column(at, plan.schema.field(column), pa.array([value] * 4))
+    (tmp_path / "plan.parquet").write_bytes(parquet_bytes(forged))
+    with pytest.raises(ValueError, match=f"{column} '.*': is no name of Relume's"):
+        read_plan(tmp_path)
