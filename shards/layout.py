@@ -48,6 +48,6 @@ def facts_member(sample_id: str) -> str:
     return f"{sample_id}.json"
 
 
-def staging_name(shard: str, attempt: int) -> str:
-    """The folder in which one attempt at a shard is put together."""
-    return f"{shard.replace('/', '-')}.{attempt}"
+def staging_name(shard: str) -> str:
+    """What the folders begin with in which a shard is put together; a dot and the attempt follow."""
+    return shard.replace("/", "-")

@@ -43,7 +43,7 @@ class ShardStage:
         """`images` says for each stage what all its pictures share: model, steps and so on."""
         self._lease, self._shared, self._size_px = lease, images, size_px
         self._folder = (
-            dataset / filesystem.STAGING / layout.staging_name(lease.shard, lease.attempt)
+            dataset / filesystem.STAGING / f"{layout.staging_name(lease.shard)}.{lease.attempt}"
         )
         filesystem.remove_staged(self._folder)
         filesystem.make_folder(self._folder)

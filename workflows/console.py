@@ -80,7 +80,7 @@ class Console:
     @contextmanager
     def progress(self, what: str, unit: str, total: float | None = None) -> Iterator[Advance]:
         """Show how far some work is, while the block runs."""
-        if self._err.is_terminal:
+        if self._err.is_terminal and total != 0:
             with _bar(self._err, what, unit, total) as advance:
                 yield advance
         else:

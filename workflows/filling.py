@@ -53,7 +53,7 @@ class Filling:
             where = aside.folder.relative_to(self._dataset)
             self._console.warn(f"{aside.shard}: {aside.reason}; set aside in {where}, made anew")
             self.note("set-aside", shard=aside.shard, reason=aside.reason)
-        filesystem.remove_old_temporaries(self._dataset, OLD_TEMPORARY_S)
+        self._sweep_staging()
 
     def outstanding(self, *, retry_failed: bool) -> list[str]:
         """Shards of the part that do not exist; those given up before only when asked for."""
@@ -96,6 +96,14 @@ class Filling:
         """Append an event."""
         own = {key: facts.pop(key) for key in ("shard", "attempt", "seconds") if key in facts}
         events.append(self._dataset, self._owner.part, Event(kind=kind, facts=facts, **own))
+
+    def _sweep_staging(self) -> None:
+        """Remove what killed attempts at this part's shards left half-staged."""
+        mine = {layout.staging_name(shard) for shard in self.shards}
+        for folder in (self._dataset / filesystem.STAGING).glob("*.*"):
+            if folder.name.rpartition(".")[0] in mine:
+                filesystem.remove_staged(folder)
+        filesystem.remove_old_temporaries(self._dataset, OLD_TEMPORARY_S)
 
     def _publish_one(self, publisher: Publisher, staged: StagedShard) -> None:
         done = staged.done
