@@ -49,5 +49,5 @@ def facts_member(sample_id: str) -> str:
 
 
 def staging_name(shard: str) -> str:
-    """What the folders begin with in which a shard is put together; a dot and the attempt follow."""
+    """What the folder of an attempt at a shard begins with; a dot and the attempt follow."""
     return shard.replace("/", "-")
