@@ -18,6 +18,7 @@ EventKind = Literal[
     "shard-taken",
     "lease-failed",
     "lease-quarantined",
+    "worker-lost",
 ]
 
 

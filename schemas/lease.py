@@ -63,6 +63,14 @@ class LeaseFailed:
     given_up: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerLost:
+    """A worker's process that ended by itself, or whose node is gone."""
+
+    cause: str
+    node_lost: bool
+
+
 Result = TypeVar("Result", covariant=True)
 
 

@@ -71,7 +71,7 @@ def planned(tmp_path: Path, small_config: Path) -> Callable[..., Path]:
 def _generated_once(tmp_path_factory: pytest.TempPathFactory, small_config: Path) -> Path:
     dataset = tmp_path_factory.mktemp("generated") / "medium"
     assert plan.main([str(small_config), "--dataset", "medium", "--out", str(dataset)]) == 0
-    assert generate.main([str(dataset)]) == 0
+    assert generate.main(["--here", str(dataset)]) == 0
     return dataset
 
 

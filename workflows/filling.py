@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas.event import Event
-from schemas.lease import LeaseFailed, StagedShard
+from schemas.lease import LeaseFailed, StagedShard, WorkerLost
 from shards import events, filesystem, layout
 from shards.owner import Owner
 from shards.publish import (
@@ -75,15 +75,19 @@ class Filling:
             if why["kind"] == "lease" and why["shard"] in self.shards
         }
 
-    def publish(self, outcomes: Iterable[StagedShard | LeaseFailed], num_samples: int) -> None:
+    def publish(
+        self, outcomes: Iterable[StagedShard | LeaseFailed | WorkerLost], num_samples: int
+    ) -> None:
         """Publish what an engine yields, and set aside what it gives up."""
         publisher = Publisher(self._dataset, self._owner)
         with self._console.progress("making", "samples", num_samples) as advance:
             for outcome in outcomes:
                 if isinstance(outcome, StagedShard):
                     self._publish_one(publisher, outcome)
-                else:
+                elif isinstance(outcome, LeaseFailed):
                     self._lease_failed(outcome)
+                else:
+                    self._worker_lost(outcome)
                 advance(self.made["samples"])
 
     def finish(self) -> float:
@@ -122,6 +126,11 @@ class Filling:
             ok=done.ok,
             **{f"failed: {reason}": count for reason, count in staged.failures.items()},
         )
+
+    def _worker_lost(self, lost: WorkerLost) -> None:
+        what = "a node" if lost.node_lost else "a worker"
+        self._console.warn(f"{what} was lost and is replaced: {lost.cause}")
+        self.note("worker-lost", cause=lost.cause, node_lost=lost.node_lost)
 
     def _lease_failed(self, failed: LeaseFailed) -> None:
         facts = {"shard": failed.shard, "attempt": failed.attempt, "error": failed.error}

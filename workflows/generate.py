@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,11 +17,13 @@ from workflows.console import Console, duration, size
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from schemas.lease import Lease
+    from schemas.lease import Lease, LeaseFailed, StagedShard, WorkerLost
     from schemas.run import GeneratorRecord, Run
     from shards.owner import Owner
-    from tasks.generate_shard import GenerateShard
+    from tasks.generate_shard import GenerateConfig, GenerateShard
     from workflows.filling import Filling
+
+    RunLeases = Callable[[Iterator[Lease], int], Iterator[StagedShard | LeaseFailed | WorkerLost]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +35,13 @@ class Arguments:
     part: str = "1/1"
     """only part i of n of the shards, as i/n, for the jobs of an array"""
     retry_failed: Annotated[bool, tyro.conf.arg(help="take up shards that were given up")] = False
+    address: str | None = None
+    """Ray cluster to run on; without it that of RAY_ADDRESS, else one of this process alone"""
+    workers: int | None = None
+    """at most so many workers; without it as many as the cluster has room for"""
+    lease_timeout_s: float = 3600.0
+    """a shard that takes longer than this has failed"""
+    here: Annotated[bool, tyro.conf.arg(help="in this process, without Ray")] = False
 
 
 def main(argv: list[str]) -> int:
@@ -42,9 +53,16 @@ def main(argv: list[str]) -> int:
     from shards.run import read_planned
 
     part = parse_part(arguments.part)
+    _check_place(arguments.dataset)
     run, plan = read_planned(arguments.dataset)
     with Owner(arguments.dataset, part) as owner:
         return _generate(arguments, run, plan, owner)
+
+
+def _check_place(dataset: Path) -> None:
+    """A submitted job runs in a temporary copy of the tree, and a dataset in there is lost."""
+    if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ and not dataset.is_absolute():
+        raise ValueError(f"{dataset}: under a Ray job the dataset's path must be absolute")
 
 
 def _generate(arguments: Arguments, run: Run, plan: pa.Table, owner: Owner) -> int:
@@ -56,24 +74,46 @@ def _generate(arguments: Arguments, run: Run, plan: pa.Table, owner: Owner) -> i
     from shards.truth import publish_truth
     from tasks.generate_shard import GenerateConfig, GenerateShard
     from tasks.tell_truth import truth_table
-    from workflows import in_process
     from workflows.filling import Filling
 
     dataset, console = arguments.dataset, Console()
     filling = Filling(dataset, shard_names(plan), owner, console)
-    worker = GenerateShard(GenerateConfig(dataset=str(dataset), config=run.config))
+    config = GenerateConfig(dataset=str(dataset.absolute()), config=run.config)
+    worker = GenerateShard(config)
     filling.take_charge()
     _agree(dataset, _record(run, worker), filling, console)
     publish_truth(dataset, truth_table(run.config, plan))
     outstanding = filling.outstanding(retry_failed=arguments.retry_failed)
     num_samples = pc.sum(pc.is_in(plan["shard"], pa.array(outstanding, pa.string()))).as_py() or 0
-    filling.publish(in_process.run(_leases(plan, outstanding), worker), num_samples)
+    if outstanding:
+        with _engine(arguments, worker, config, console) as run_leases:
+            leases = _leases(plan, outstanding)
+            filling.publish(run_leases(leases, len(outstanding)), num_samples)
     now = rebuild(dataset, run, shard_names(plan))
     seconds = filling.finish()
     missing = [shard for shard in filling.shards if shard not in now.done]
     failed = sum(now.done[shard].failed for shard in filling.shards if shard in now.done)
     _tell(console, arguments, filling, seconds, missing, failed)
     return INCOMPLETE if missing or failed else DONE
+
+
+@contextmanager
+def _engine(
+    arguments: Arguments, worker: GenerateShard, config: GenerateConfig, console: Console
+) -> Iterator[RunLeases]:
+    """What does the leases: the actors of a Ray cluster, or this process."""
+    if arguments.here:
+        from workflows import in_process
+
+        yield lambda leases, _: in_process.run(leases, worker)
+        return
+    from cluster.connect import connected
+    from cluster.engine import Engine, Seats
+
+    seats = Seats(most=arguments.workers, lease_timeout_s=arguments.lease_timeout_s)
+    with connected(arguments.address) as where:
+        console.note(f"on Ray: {where}")
+        yield Engine(type(worker), config, seats).run
 
 
 def _record(run: Run, worker: GenerateShard) -> GeneratorRecord:

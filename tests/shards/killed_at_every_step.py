@@ -57,7 +57,7 @@ class Killer:
 def make(dataset: Path, config: Path) -> int:
     """What an operator types, twice if need be."""
     code = plan.main([str(config), "--dataset", "small", "--out", str(dataset)])
-    return code or generate.main([str(dataset)])
+    return code or generate.main(["--here", str(dataset)])
 
 
 def in_child(work: Callable[[], int]) -> int:

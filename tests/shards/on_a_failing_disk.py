@@ -40,7 +40,7 @@ def make(disk: Path, config: Path, before: Callable[[], None] = lambda: None) ->
             os.dup2(screen.fileno(), 2)
             before()
             code = cli.main(["plan", str(config), "--dataset", "small", "--out", dataset])
-            os._exit(code or cli.main(["generate", dataset]))
+            os._exit(code or cli.main(["generate", "--here", dataset]))
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         screen.seek(0)
         return code, screen.read().decode()

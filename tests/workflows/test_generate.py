@@ -29,17 +29,17 @@ def test_makes_a_dataset_and_then_nothing(
     planned: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     dataset = planned()
-    assert generate.main([str(dataset)]) == 0
+    assert generate.main(["--here", str(dataset)]) == 0
     assert "2 of 2 shards exist" in capsys.readouterr().out
     assert kinds(dataset).count("shard-published") == 2
     assert list(verify(dataset)) == []
-    assert generate.main([str(dataset)]) == 0
+    assert generate.main(["--here", str(dataset)]) == 0
     assert "made now  nothing" in capsys.readouterr().out
     assert not (dataset / ".staging").exists()
 
 
 def _part(dataset: Path, part: str) -> None:
-    raise SystemExit(generate.main([str(dataset), "--part", part]))
+    raise SystemExit(generate.main(["--here", str(dataset), "--part", part]))
 
 
 def test_parts_at_once_fill_one_dataset(planned: Callable[..., Path], generated: Path) -> None:
@@ -67,7 +67,7 @@ def test_a_part_alone_leaves_an_incomplete_dataset(
     planned: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     dataset = planned("medium")
-    assert generate.main([str(dataset), "--part", "2/3"]) == 0
+    assert generate.main(["--here", str(dataset), "--part", "2/3"]) == 0
     problems = {problem.kind for problem in verify(dataset)}
     assert problems == {"not made yet"}
     assert "**Incomplete**" in (dataset / "README.md").read_text()
@@ -78,7 +78,7 @@ def test_a_part_alone_leaves_an_incomplete_dataset(
 def test_parts_that_are_none(
     planned: Callable[..., Path], part: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["generate", str(planned()), "--part", part]) == 2
+    assert main(["generate", "--here", str(planned()), "--part", part]) == 2
     assert "should be i/n" in capsys.readouterr().err
 
 
@@ -102,7 +102,7 @@ def test_a_failing_lease_is_tried_again(
 ) -> None:
     dataset = planned()
     _break(monkeypatch, 2)
-    assert generate.main([str(dataset)]) == 0
+    assert generate.main(["--here", str(dataset)]) == 0
     assert kinds(dataset).count("lease-failed") == 2
     assert list(verify(dataset)) == []
 
@@ -114,18 +114,18 @@ def test_three_strikes_and_then_only_when_asked(
 ) -> None:
     dataset = planned()
     _break(monkeypatch, 3)
-    assert generate.main([str(dataset)]) == 1
+    assert generate.main(["--here", str(dataset)]) == 1
     assert f"{SHARD}: given up after RuntimeError: a kernel went wrong" in capsys.readouterr().err
     (why,) = (json.loads(path.read_bytes()) for path in dataset.glob("quarantine/*/why.json"))
     assert (why["shard"], why["attempt"]) == (SHARD, 3)
     assert "in broken" in why["traceback"]
     assert not list(dataset.glob(f"{SHARD}.*"))
     # The next run leaves it alone, and says so, although it would work by now.
-    assert generate.main([str(dataset)]) == 1
+    assert generate.main(["--here", str(dataset)]) == 1
     assert "--retry-failed takes them up again" in capsys.readouterr().err
     assert main(["inspect", str(dataset), "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["given_up"] == [SHARD]
-    assert generate.main([str(dataset), "--retry-failed"]) == 0
+    assert generate.main(["--here", str(dataset), "--retry-failed"]) == 0
     assert list(verify(dataset)) == []
 
 
@@ -135,7 +135,7 @@ def test_what_was_set_aside_is_made_anew(
     tar = generated / f"{SHARD}.tar"
     before = tar.read_bytes()
     tar.unlink()
-    assert generate.main([str(generated)]) == 0
+    assert generate.main(["--here", str(generated)]) == 0
     assert f"{SHARD}: shard-000001.done.json without shard-000001.tar" in capsys.readouterr().err
     assert tar.read_bytes() == before
     assert list(verify(generated)) == []
@@ -143,13 +143,13 @@ def test_what_was_set_aside_is_made_anew(
 
 def test_half_staged_shards_of_this_part_are_swept(planned: Callable[..., Path]) -> None:
     dataset = planned("medium")
-    for name in ("train-shard-000000.3", "train-shard-000001.1", "test-shard-000077.1"):
+    for name in ("train-shard-000000.3-ab", "train-shard-000001.1-cd", "test-shard-000077.1-ef"):
         (dataset / ".staging" / name).mkdir(parents=True)
         (dataset / ".staging" / name / "tar").write_bytes(b"half")
     # Part 1 has the first shard; the second is another driver's to sweep, the last one nobody's.
-    assert generate.main([str(dataset), "--part", "1/2"]) == 0
+    assert generate.main(["--here", str(dataset), "--part", "1/2"]) == 0
     left = {path.name for path in (dataset / ".staging").iterdir()}
-    assert left == {"train-shard-000001.1", "test-shard-000077.1"}
+    assert left == {"train-shard-000001.1-cd", "test-shard-000077.1-ef"}
 
 
 def test_a_second_driver_is_told_who_is_there(
@@ -157,7 +157,7 @@ def test_a_second_driver_is_told_who_is_there(
 ) -> None:
     dataset = planned()
     with Owner(dataset):
-        assert main(["generate", str(dataset)]) == 2
+        assert main(["generate", "--here", str(dataset)]) == 2
     assert "part 1/1 is being written by process" in capsys.readouterr().err
 
 
@@ -167,22 +167,22 @@ def test_other_numerics_are_refused_and_another_stack_is_told(
     path = generated / "generator.json"
     record = json.loads(path.read_bytes())
     path.write_text(json.dumps(record | {"processor": "Abacus", "code": "0000"}))
-    assert generate.main([str(generated)]) == 0
+    assert generate.main(["--here", str(generated)]) == 0
     said = capsys.readouterr().err.replace("\n", " ")
     assert "code: '0000', now" in said
     assert "processor: 'Abacus', now" in said
     assert "stack-differs" in kinds(generated)
     record["numerics"]["batch_size"] = 5
     path.write_text(json.dumps(record))
-    assert main(["generate", str(generated)]) == 2
+    assert main(["generate", "--here", str(generated)]) == 2
     assert "numerics.batch_size: 5, now 4" in capsys.readouterr().err
 
 
 def test_what_is_no_dataset(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["generate", str(tmp_path)]) == 2
+    assert main(["generate", "--here", str(tmp_path)]) == 2
     assert "has no run.json; make one with relume plan" in capsys.readouterr().err
     (tmp_path / "run.json").write_text("{")
-    assert main(["generate", str(tmp_path)]) == 2
+    assert main(["generate", "--here", str(tmp_path)]) == 2
     assert "run.json: is damaged" in capsys.readouterr().err
 
 
@@ -190,7 +190,7 @@ def test_a_plan_that_is_not_the_runs(
     generated: Path, planned: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copy(planned() / "plan.parquet", generated / "plan.parquet")
-    assert main(["generate", str(generated)]) == 2
+    assert main(["generate", "--here", str(generated)]) == 2
     assert "is not the plan of run.json" in capsys.readouterr().err
 
 
@@ -198,5 +198,5 @@ def test_diffusion_is_not_made_yet(tmp_path: Path, capsys: pytest.CaptureFixture
     dataset = str(tmp_path / "paper")
     argv = ["plan", "configs/paper.toml", "--dataset", "baseline", "--out", dataset]
     assert main([*argv, "--dataset.count", "8"]) == 0
-    assert main(["generate", dataset]) == 2
+    assert main(["generate", "--here", dataset]) == 2
     assert "generator.kind = 'diffusers'" in capsys.readouterr().err

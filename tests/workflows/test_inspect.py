@@ -97,7 +97,7 @@ def test_failed_samples(
 
     monkeypatch.setattr(ProceduralGenerator, "make", first_is_black)
     dataset = planned()
-    assert generate.main([str(dataset)]) == 1
+    assert generate.main(["--here", str(dataset)]) == 1
     capsys.readouterr()
     assert main(["inspect", str(dataset), "--verify"]) == 1
     out = said(capsys)
@@ -112,7 +112,7 @@ def test_failed_samples(
     assert main(argv) == 1
     assert [path.suffix for path in (tmp_path / "s").iterdir()] == [".json"]
     # A final row is final: nothing is made again.
-    assert generate.main([str(dataset)]) == 1
+    assert generate.main(["--here", str(dataset)]) == 1
     assert "made now  nothing" in said(capsys)
 
 

@@ -1,0 +1,36 @@
+"""Joining a Ray cluster, or starting one inside this process; always by an explicit address."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import ray
+
+LOCAL = "local"
+
+
+@contextmanager
+def connected(address: str | None = None) -> Iterator[str]:
+    """A connection to a cluster while the block runs; what it is connected to.
+
+    Without an address it is the cluster of RAY_ADDRESS, which `ray job submit` sets; without that
+    it is one of this process alone. A bare `ray.init()` would join whatever runs on a shared node.
+    """
+    where = address or os.environ.get("RAY_ADDRESS") or LOCAL
+    dashboard = False if where == LOCAL else None
+    try:
+        ray.init(
+            address=where,
+            include_dashboard=dashboard,
+            log_to_driver=False,
+            logging_level=logging.WARNING,
+        )
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise ValueError(f"Ray at {where!r}: cannot be reached: {error}") from error
+    try:
+        yield where
+    finally:
+        ray.shutdown()

@@ -1,0 +1,259 @@
+"""Leases out, results in, on the actors of a Ray cluster. The driver owns every retry.
+
+Each actor holds one worker and has two leases queued, so it never waits for the driver. An actor
+that dies is replaced, and nothing is restarted behind the driver's back. Blame is exact: of the
+leases on a dead actor only the one that had started can be at fault, and it is retried alone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, TypeVar
+
+import ray
+from ray.exceptions import RayError, RayTaskError
+
+from schemas.lease import Lease, LeaseFailed, Worker, WorkerLost
+
+Result = TypeVar("Result")
+
+STRIKES = 3
+DEATHS = 3
+QUEUED = 2
+TICK_S = 1.0
+# How long the cluster may take to notice that a node is gone whose workers have ended.
+NODE_GRACE_S = 3.0
+
+
+class WorkersKeepDying(RuntimeError):
+    """Three workers in a row ended before any of them had finished a lease."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seats:
+    """What a worker needs, and how many there may be."""
+
+    num_gpus: float = 0.0
+    num_cpus: float = 1.0
+    most: int | None = None
+    lease_timeout_s: float = 3600.0
+
+
+class _Actor:
+    """A worker in a process of its own."""
+
+    def __init__(self, worker: type[Worker[Any]], config: Any) -> None:
+        self._worker = worker(config)  # type: ignore[call-arg]
+
+    def setup(self) -> str:
+        """Get ready; the node it lives on."""
+        self._worker.setup()
+        return str(ray.get_runtime_context().get_node_id())
+
+    def run(self, lease: Lease) -> Any:
+        """Do one lease."""
+        return self._worker.run(lease)
+
+
+@dataclass(slots=True)
+class _Seat:
+    """An actor as the driver sees it; leases are done in their order."""
+
+    actor: Any
+    setup: Any
+    node: str | None = None
+    leases: deque[tuple[Any, Lease]] = field(default_factory=deque)
+    started_at: float = 0.0
+
+    def refs(self) -> list[Any]:
+        return [self.setup] if self.node is None else [self.leases[0][0]] if self.leases else []
+
+
+class Engine(Generic[Result]):
+    """Runs one kind of worker on a cluster that is connected already."""
+
+    def __init__(
+        self,
+        worker: type[Worker[Result]],
+        config: Any,
+        seats: Seats,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._worker, self._config, self._needs, self._stop = worker, config, seats, stop
+        self._seats: list[_Seat] = []
+        self._fresh: Iterator[Lease] = iter(())
+        self._again: deque[Lease] = deque()
+        self._suspects: deque[Lease] = deque()
+        self._strikes: Counter[str] = Counter()
+        self._deaths = 0
+        self._left = 0
+
+    def run(
+        self, leases: Iterable[Lease], num_leases: int
+    ) -> Iterator[Result | LeaseFailed | WorkerLost]:
+        """The result of every lease, or why there is none; and every worker that was lost.
+
+        An OSError of a worker is of the machine and not of the lease: it ends the run.
+        """
+        self._fresh, self._left = iter(leases), num_leases
+        try:
+            while self._left and not self._stop():
+                self._fit_seats()
+                yield from self._wait()
+        finally:
+            for seat in self._seats:
+                ray.kill(seat.actor)
+
+    def _wait(self) -> Iterator[Result | LeaseFailed | WorkerLost]:
+        seat_of = {ref: seat for seat in self._seats for ref in seat.refs()}
+        if not seat_of:
+            time.sleep(TICK_S)  # the cluster has no room, until a node joins
+            return
+        ready, _ = ray.wait(list(seat_of), num_returns=1, timeout=TICK_S)
+        for ref in ready:
+            yield from self._take(seat_of[ref], ref)
+        limit_s = self._needs.lease_timeout_s
+        for seat in list(self._seats):
+            if seat.leases and time.monotonic() - seat.started_at > limit_s:
+                ray.kill(seat.actor)
+                yield from self._died(seat, f"no result after {limit_s:g} s")
+
+    def _take(self, seat: _Seat, ref: Any) -> Iterator[Result | LeaseFailed | WorkerLost]:
+        """What has come back from a seat: it is ready, a result, an exception, or its death."""
+        try:
+            value = ray.get(ref)
+        except RayTaskError as error:
+            if isinstance(error.cause, OSError):
+                raise error.cause from None
+            if seat.node is None:
+                yield from self._died(seat, str(error))
+                return
+            lease = self._finished(seat)
+            yield self._blame(lease, str(error.cause), str(error))
+        except RayError as error:
+            yield from self._died(seat, str(error))
+        else:
+            if seat.node is None:
+                seat.node = value
+                self._feed(seat)
+                return
+            self._finished(seat)
+            self._deaths = 0
+            self._left -= 1
+            yield value
+
+    def _finished(self, seat: _Seat) -> Lease:
+        """The lease that a seat is done with, however it ended; the next one has begun by now."""
+        _, lease = seat.leases.popleft()
+        self._feed(seat)
+        return lease
+
+    def _feed(self, seat: _Seat) -> None:
+        """Queue leases on a ready seat; a suspect gets a seat for itself."""
+        seat.started_at = time.monotonic()
+        if not seat.leases and self._suspects:
+            self._queue(seat, self._suspects.popleft())
+            return
+        if any(self._strikes[lease.shard] for _, lease in seat.leases):
+            return
+        while len(seat.leases) < QUEUED and not self._stop():
+            lease = self._next()
+            if lease is None:
+                return
+            self._queue(seat, lease)
+
+    def _queue(self, seat: _Seat, lease: Lease) -> None:
+        ref = seat.actor.run.options(name=f"{lease.shard} #{lease.attempt}").remote(lease)
+        seat.leases.append((ref, lease))
+
+    def _next(self) -> Lease | None:
+        if self._again:
+            return self._again.popleft()
+        return next(self._fresh, None)
+
+    def _died(self, seat: _Seat, why: str) -> Iterator[LeaseFailed | WorkerLost]:
+        """Replace a dead actor; blame the lease that had started, unless its node is gone."""
+        self._seats.remove(seat)
+        node_lost = _node_is_gone(seat.node, why)
+        yield WorkerLost(cause=_first_line(why), node_lost=node_lost)
+        leases = [lease for _, lease in seat.leases]
+        started, innocent = leases[:1], leases[1:]
+        self._again.extend(innocent)
+        if node_lost:
+            self._again.extendleft(started)
+            return
+        for lease in started:
+            yield self._blame(lease, _first_line(why), why)
+        # A suspect that kills its worker again says nothing about the other workers.
+        if not any(self._strikes[lease.shard] > 1 for lease in started):
+            self._deaths += 1
+        if self._deaths >= DEATHS:
+            raise WorkersKeepDying(
+                f"{DEATHS} workers ended one after the other and none finished a lease; "
+                f"the last one: {_first_line(why)}"
+            )
+
+    def _blame(self, lease: Lease, error: str, traceback: str) -> LeaseFailed:
+        self._strikes[lease.shard] += 1
+        given_up = self._strikes[lease.shard] >= STRIKES
+        if given_up:
+            self._left -= 1
+        else:
+            self._suspects.append(replace(lease, attempt=lease.attempt + 1))
+        return LeaseFailed(
+            shard=lease.shard,
+            attempt=lease.attempt,
+            error=_first_line(error),
+            traceback=traceback,
+            given_up=given_up,
+        )
+
+    def _fit_seats(self) -> None:
+        """Feed idle seats, and start as many more as there is room and work for."""
+        for seat in self._seats:
+            if seat.node is not None and not seat.leases:
+                self._feed(seat)
+        for _ in range(min(self._room(), self._left) - len(self._seats)):
+            self._seats.append(self._start())
+
+    def _room(self) -> int:
+        """How many actors the cluster has room for now; nodes come and go."""
+        total: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        rooms = [
+            total.get(kind, 0) // each
+            for kind, each in (("GPU", self._needs.num_gpus), ("CPU", self._needs.num_cpus))
+            if each
+        ]
+        return int(min([*rooms, self._needs.most or float("inf")]))
+
+    def _start(self) -> _Seat:
+        actor_class = ray.remote(
+            num_gpus=self._needs.num_gpus,
+            num_cpus=self._needs.num_cpus,
+            max_restarts=0,
+            max_task_retries=0,
+        )(_Actor)
+        actor: Any = actor_class.remote(self._worker, self._config)
+        return _Seat(actor, actor.setup.remote())
+
+
+def _node_is_gone(node: str | None, why: str) -> bool:
+    """Whether a worker ended because its node did; the cluster may learn of the worker first."""
+    if "node has died" in why or "node was terminated" in why:
+        return True
+    deadline = time.monotonic() + NODE_GRACE_S
+    while node is not None:
+        nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+        if not any(one["NodeID"] == node and one["Alive"] for one in nodes):
+            return True
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return False
+
+
+def _first_line(text: str) -> str:
+    return text.strip().partition("\n")[0]

@@ -1,0 +1,208 @@
+"""The engine on a real Ray: every lease once, blame where it belongs, dead workers replaced."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import ray
+from ray.cluster_utils import Cluster
+
+from cluster.connect import connected
+from cluster.engine import Engine, Seats, WorkersKeepDying
+from schemas.lease import Lease, LeaseFailed, WorkerLost
+
+# Workers of a test module cannot be imported by name in another process.
+ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+
+POISON = "shard-7"
+
+
+def leases(count: int) -> Iterator[Lease]:
+    return (Lease(shard=f"shard-{n}", attempt=1, samples=()) for n in range(count))
+
+
+class Mischief:
+    """A worker that does something at one shard, as often as a folder lets it."""
+
+    def __init__(self, what: str) -> None:
+        self.kind, _, folder = what.partition(":")
+        self.folder = Path(folder)
+
+    def setup(self) -> None:
+        if self.kind == "crash while loading":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if self.kind == "refuse to load":
+            raise RuntimeError("no such weights")
+
+    def run(self, lease: Lease) -> str:
+        if lease.shard == POISON or self.kind == "always die":
+            self._misbehave(lease)
+        (self.folder / f"{lease.shard}.{lease.attempt}.{os.getpid()}").touch()
+        return lease.shard
+
+    def _misbehave(self, lease: Lease) -> None:
+        match self.kind:
+            case "raise":
+                raise RuntimeError(f"bad {lease.shard}")
+            case "raise once" if lease.attempt == 1:
+                raise RuntimeError("once")
+            case "die" | "always die":
+                os.kill(os.getpid(), signal.SIGKILL)
+            case "die once" if lease.attempt == 1:
+                os.kill(os.getpid(), signal.SIGSEGV)
+            case "hang" if lease.attempt == 1:
+                time.sleep(600)
+            case "fill the disk":
+                raise OSError(28, "No space left on device", "/data/x")
+
+
+class Slow:
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+
+    def setup(self) -> None:
+        pass
+
+    def run(self, lease: Lease) -> str:
+        time.sleep(0.3)
+        return lease.shard
+
+
+@pytest.fixture(scope="module")
+def here() -> Iterator[str]:
+    with connected("local") as where:
+        yield where
+
+
+def run(
+    kind: str, folder: Path, count: int = 20, **seats: float
+) -> tuple[list[str], list[LeaseFailed], list[WorkerLost]]:
+    engine = Engine(Mischief, f"{kind}:{folder}", Seats(**({"num_cpus": 0.5} | seats)))  # type: ignore[arg-type]
+    outcomes = list(engine.run(leases(count), count))
+    return (
+        [one for one in outcomes if isinstance(one, str)],
+        [one for one in outcomes if isinstance(one, LeaseFailed)],
+        [one for one in outcomes if isinstance(one, WorkerLost)],
+    )
+
+
+def all_but(*missing: str, count: int = 20) -> list[str]:
+    return sorted({f"shard-{n}" for n in range(count)} - set(missing))
+
+
+def test_every_lease_is_done_once(here: str, tmp_path: Path) -> None:
+    done, failed, lost = run("nothing", tmp_path, 60)
+    assert sorted(done) == all_but(count=60)
+    assert (failed, lost) == ([], [])
+    assert len(list(tmp_path.iterdir())) == 60
+
+
+@pytest.mark.parametrize("kind", ["raise once", "die once", "hang"])
+def test_what_goes_wrong_once_is_mended(here: str, tmp_path: Path, kind: str) -> None:
+    done, failed, lost = run(kind, tmp_path, lease_timeout_s=3)
+    assert sorted(done) == all_but()
+    assert [(one.shard, one.attempt, one.given_up) for one in failed] == [(POISON, 1, False)]
+    assert len(lost) == (kind != "raise once")
+    assert all(not one.node_lost for one in lost)
+    assert {path.name.partition(".")[0] for path in tmp_path.iterdir()} == set(all_but())
+
+
+@pytest.mark.parametrize(("kind", "error"), [("raise", "bad shard-7"), ("die", "The actor died")])
+def test_poison_is_given_up_and_nothing_else(
+    here: str, tmp_path: Path, kind: str, error: str
+) -> None:
+    done, failed, lost = run(kind, tmp_path)
+    assert sorted(done) == all_but(POISON)
+    assert [(one.shard, one.attempt) for one in failed] == [(POISON, n) for n in (1, 2, 3)]
+    assert [one.given_up for one in failed] == [False, False, True]
+    assert failed[-1].error.startswith(error)
+    assert len(lost) == (3 if kind == "die" else 0)
+
+
+def test_a_lone_poisonous_lease_does_not_end_the_run(here: str, tmp_path: Path) -> None:
+    """Three deaths in a row, but all of one suspect: it is given up, and that is all."""
+    engine = Engine(Mischief, f"die:{tmp_path}", Seats(num_cpus=0.5))
+    outcomes = list(engine.run([Lease(shard=POISON, attempt=1, samples=())], 1))
+    failed = [one for one in outcomes if isinstance(one, LeaseFailed)]
+    assert [one.given_up for one in failed] == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("crash while loading", "The actor died"),
+        ("refuse to load", "no such weights"),
+        ("always die", "The actor died"),
+    ],
+)
+def test_workers_that_keep_dying_end_the_run(
+    here: str, tmp_path: Path, kind: str, told: str
+) -> None:
+    with pytest.raises(WorkersKeepDying, match="3 workers ended one after the other") as caught:
+        run(kind, tmp_path)
+    assert told in str(caught.value)
+
+
+def test_a_full_disk_ends_the_run_as_what_it_is(here: str, tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No space left") as caught:
+        run("fill the disk", tmp_path)
+    assert (caught.value.errno, caught.value.filename) == (28, "/data/x")
+
+
+def test_workers_killed_at_random_lose_nothing(here: str, tmp_path: Path) -> None:
+    """Each worker that has done six leases is killed from outside; the rest goes on."""
+    engine = Engine(Mischief, f"nothing:{tmp_path}", Seats(num_cpus=0.5))
+    done: list[str] = []
+    killed: set[str] = set()
+    for outcome in engine.run(leases(80), 80):
+        done += [outcome] if isinstance(outcome, str) else []
+        did = Counter(path.suffix for path in tmp_path.iterdir())
+        for pid, count in did.items():
+            if count >= 6 and pid not in killed and len(killed) < 4:
+                killed.add(pid)
+                os.kill(int(pid[1:]), signal.SIGKILL)
+    assert sorted(done) == all_but(count=80)
+    assert len(killed) == 4
+
+
+def test_stop_gives_out_no_more_leases(here: str, tmp_path: Path) -> None:
+    done: list[object] = []
+    seats = Seats(num_cpus=0.5)
+    engine = Engine(Mischief, f"nothing:{tmp_path}", seats, stop=lambda: len(done) >= 5)
+    for outcome in engine.run(leases(500), 500):
+        done.append(outcome)
+    assert 5 <= len(done) < 40
+
+
+def test_an_address_where_nobody_is(here: str) -> None:
+    ray.shutdown()
+    with pytest.raises(ValueError, match=r"Ray at '127\.0\.0\.1:1': cannot be reached"):  # noqa: SIM117
+        with connected("127.0.0.1:1"):
+            pass
+
+
+def test_the_loss_of_a_node_is_nobodys_fault(tmp_path: Path) -> None:
+    """A real cluster of two nodes, of which one is killed while all its workers are busy."""
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    try:
+        doomed = cluster.add_node(num_cpus=1)
+        cluster.wait_for_nodes()
+        outcomes: list[object] = []
+        with connected(cluster.address):
+            engine = Engine(Slow, str(tmp_path), Seats(num_cpus=1))
+            for outcome in engine.run(leases(24), 24):
+                outcomes.append(outcome)
+                if len(outcomes) == 6:
+                    cluster.remove_node(doomed, allow_graceful=False)
+        assert sorted(one for one in outcomes if isinstance(one, str)) == all_but(count=24)
+        assert [one.node_lost for one in outcomes if isinstance(one, WorkerLost)] == [True]
+        assert not [one for one in outcomes if isinstance(one, LeaseFailed)]
+    finally:
+        cluster.shutdown()
