@@ -6,6 +6,7 @@ A staged shard is whole and on the disk, and still nobody sees it: publishing is
 from __future__ import annotations
 
 import json
+import secrets
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -42,10 +43,9 @@ class ShardStage:
     ) -> None:
         """`images` says for each stage what all its pictures share: model, steps and so on."""
         self._lease, self._shared, self._size_px = lease, images, size_px
-        self._folder = (
-            dataset / filesystem.STAGING / f"{layout.staging_name(lease.shard)}.{lease.attempt}"
-        )
-        filesystem.remove_staged(self._folder)
+        # Its own even beside a worker of a killed driver that still stages the same attempt.
+        name = f"{layout.staging_name(lease.shard)}.{lease.attempt}-{secrets.token_hex(4)}"
+        self._folder = dataset / filesystem.STAGING / name
         filesystem.make_folder(self._folder)
         self._tar = TarWriter(self._folder / "tar")
         self._samples: list[Sample] = []

@@ -30,7 +30,7 @@ def faults(tmp_path_factory: pytest.TempPathFactory, small_config: Path) -> list
 def test_the_error_names_the_file_and_the_mend(faults: list[dict]) -> None:
     full = [fault for fault in faults if "No space left on device" in fault["said"]]
     places = " ".join(fault["said"] for fault in full)
-    for step in (".staging/tmp-", "shard-000000.1/tar", "shard-000000.1/parquet"):
+    for step in (".staging/tmp-", "/tar", "/parquet"):
         assert step in places, step
     read_only = [fault for fault in faults if "Read-only file system" in fault["said"]]
     assert len(read_only) == 4
