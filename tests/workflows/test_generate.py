@@ -143,13 +143,13 @@ def test_what_was_set_aside_is_made_anew(
 
 def test_half_staged_shards_of_this_part_are_swept(planned: Callable[..., Path]) -> None:
     dataset = planned("medium")
-    for name in ("train-shard-000000.3-ab", "train-shard-000001.1-cd", "test-shard-000077.1-ef"):
+    for name in ("train-shard-000000.3-a", "train-shard-000001.1-b", "test-shard-000077.1-c"):
         (dataset / ".staging" / name).mkdir(parents=True)
         (dataset / ".staging" / name / "tar").write_bytes(b"half")
     # Part 1 has the first shard; the second is another driver's to sweep, the last one nobody's.
     assert generate.main(["--here", str(dataset), "--part", "1/2"]) == 0
     left = {path.name for path in (dataset / ".staging").iterdir()}
-    assert left == {"train-shard-000001.1-cd", "test-shard-000077.1-ef"}
+    assert left == {"train-shard-000001.1-b", "test-shard-000077.1-c"}
 
 
 def test_a_second_driver_is_told_who_is_there(
