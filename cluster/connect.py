@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import ray
 
 LOCAL = "local"
+PROBE_S = 5.0
 
 
 @contextmanager
@@ -20,6 +22,7 @@ def connected(address: str | None = None) -> Iterator[str]:
     it is one of this process alone. A bare `ray.init()` would join whatever runs on a shared node.
     """
     where = address or os.environ.get("RAY_ADDRESS") or LOCAL
+    _probe(where)
     dashboard = False if where == LOCAL else None
     try:
         ray.init(
@@ -34,3 +37,14 @@ def connected(address: str | None = None) -> Iterator[str]:
         yield where
     finally:
         ray.shutdown()
+
+
+def _probe(address: str) -> None:
+    """Ask whether anybody listens there: Ray would try for minutes, and then end the process."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=PROBE_S).close()
+    except OSError as error:
+        raise ValueError(f"Ray at {address!r}: cannot be reached: {error.strerror}") from error

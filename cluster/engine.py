@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 import ray
-from ray.exceptions import RayError, RayTaskError
+from ray.exceptions import ActorUnavailableError, RayError, RayTaskError
 
 from schemas.lease import Lease, LeaseFailed, Worker, WorkerLost
 
@@ -24,8 +24,6 @@ STRIKES = 3
 DEATHS = 3
 QUEUED = 2
 TICK_S = 1.0
-# How long the cluster may take to notice that a node is gone whose workers have ended.
-NODE_GRACE_S = 3.0
 
 
 class WorkersKeepDying(RuntimeError):
@@ -57,6 +55,9 @@ class _Actor:
         """Do one lease."""
         return self._worker.run(lease)
 
+    def answer(self) -> None:
+        """Show that it lives."""
+
 
 @dataclass(slots=True)
 class _Seat:
@@ -67,9 +68,13 @@ class _Seat:
     node: str | None = None
     leases: deque[tuple[Any, Lease]] = field(default_factory=deque)
     started_at: float = 0.0
+    probe: Any = None
 
     def refs(self) -> list[Any]:
-        return [self.setup] if self.node is None else [self.leases[0][0]] if self.leases else []
+        """What to wait for: an answer to the probe, to the setup, or to the lease that runs."""
+        first = self.leases[0][0] if self.leases else None
+        ref = self.probe or (self.setup if self.node is None else first)
+        return [ref] if ref is not None else []
 
 
 class Engine(Generic[Result]):
@@ -129,21 +134,30 @@ class Engine(Generic[Result]):
             if isinstance(error.cause, OSError):
                 raise error.cause from None
             if seat.node is None:
-                yield from self._died(seat, str(error))
+                ray.kill(seat.actor)
+                yield from self._died(seat, f"{type(error.cause).__name__}: {error.cause}")
                 return
             lease = self._finished(seat)
             yield self._blame(lease, str(error.cause), str(error))
+        except ActorUnavailableError:
+            # A broken connection: the process, the node or the network. What the cluster says of
+            # the next call is final.
+            seat.probe = seat.actor.answer.remote()
         except RayError as error:
             yield from self._died(seat, str(error))
         else:
-            if seat.node is None:
+            if seat.probe is not None:
+                # It lives, but nobody knows what became of its leases.
+                ray.kill(seat.actor)
+                yield from self._died(seat, "lost its connection", node_lost=True)
+            elif seat.node is None:
                 seat.node = value
                 self._feed(seat)
-                return
-            self._finished(seat)
-            self._deaths = 0
-            self._left -= 1
-            yield value
+            else:
+                self._finished(seat)
+                self._deaths = 0
+                self._left -= 1
+                yield value
 
     def _finished(self, seat: _Seat) -> Lease:
         """The lease that a seat is done with, however it ended; the next one has begun by now."""
@@ -174,10 +188,12 @@ class Engine(Generic[Result]):
             return self._again.popleft()
         return next(self._fresh, None)
 
-    def _died(self, seat: _Seat, why: str) -> Iterator[LeaseFailed | WorkerLost]:
+    def _died(
+        self, seat: _Seat, why: str, *, node_lost: bool = False
+    ) -> Iterator[LeaseFailed | WorkerLost]:
         """Replace a dead actor; blame the lease that had started, unless its node is gone."""
         self._seats.remove(seat)
-        node_lost = _node_is_gone(seat.node, why)
+        node_lost = node_lost or _node_is_gone(seat.node, why)
         yield WorkerLost(cause=_first_line(why), node_lost=node_lost)
         leases = [lease for _, lease in seat.leases]
         started, innocent = leases[:1], leases[1:]
@@ -241,18 +257,10 @@ class Engine(Generic[Result]):
 
 
 def _node_is_gone(node: str | None, why: str) -> bool:
-    """Whether a worker ended because its node did; the cluster may learn of the worker first."""
-    if "node has died" in why or "node was terminated" in why:
-        return True
-    deadline = time.monotonic() + NODE_GRACE_S
-    while node is not None:
-        nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
-        if not any(one["NodeID"] == node and one["Alive"] for one in nodes):
-            return True
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.1)
-    return False
+    """Whether a worker ended because its node did."""
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    alive = any(one["NodeID"] == node and one["Alive"] for one in nodes)
+    return "node has died" in why or (node is not None and not alive)
 
 
 def _first_line(text: str) -> str:

@@ -48,6 +48,8 @@ class Mischief:
         return lease.shard
 
     def _misbehave(self, lease: Lease) -> None:
+        # The result before is on its way; who dies at once would take it along.
+        time.sleep(0.2)
         match self.kind:
             case "raise":
                 raise RuntimeError(f"bad {lease.shard}")
