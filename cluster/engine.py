@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar
 import ray
 from ray.exceptions import ActorUnavailableError, RayError, RayTaskError
 
+from schemas.endings import CannotGoOn
 from schemas.lease import Lease, LeaseFailed, Worker, WorkerLost
 
 Result = TypeVar("Result")
@@ -26,7 +27,7 @@ QUEUED = 2
 TICK_S = 1.0
 
 
-class WorkersKeepDying(RuntimeError):
+class WorkersKeepDying(CannotGoOn):
     """Three workers in a row ended before any of them had finished a lease."""
 
 

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from schemas.endings import CannotGoOn
 from schemas.part import WHOLE, Part
 from schemas.settings import resolve, settings
 from shards import filesystem, layout
@@ -57,7 +58,7 @@ class _Claim:
     holder: Holder
 
 
-class OwnerLost(RuntimeError):
+class OwnerLost(CannotGoOn):
     """Another driver took this one for dead and publishes in its place."""
 
 

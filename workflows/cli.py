@@ -62,9 +62,11 @@ def run_verb(verb: Callable[[list[str]], int], argv: Sequence[str] | None = None
     """Call a verb with its arguments; an error becomes one line, a traceback only with --debug."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments
+    from schemas.endings import CannotGoOn
+
     try:
         return verb([argument for argument in arguments if argument != "--debug"])
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, CannotGoOn) as error:
         from workflows.console import Console
 
         if debug:

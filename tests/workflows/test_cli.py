@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from schemas.endings import CannotGoOn
 from workflows.cli import USAGE, VERBS, main, run_verb
 
 
@@ -84,6 +85,7 @@ def test_an_error_is_one_line_and_a_traceback_only_when_asked() -> None:
         ),
         (OSError(errno.EIO, "", "/data/x"), 1, "error: /data/x: Input/output error; the same"),
         (OSError("a plain one"), 1, "error: a plain one"),
+        (CannotGoOn("taken over"), 1, "error: taken over"),
         (KeyboardInterrupt(), 130, "interrupted; the same command continues"),
     ],
 )
