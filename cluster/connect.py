@@ -23,13 +23,15 @@ def connected(address: str | None = None) -> Iterator[str]:
     """
     where = address or os.environ.get("RAY_ADDRESS") or LOCAL
     _probe(where)
+    # Ray warns at every start that it uses a token, which is as it should be.
+    logging.getLogger("ray").setLevel(logging.ERROR)
     dashboard = False if where == LOCAL else None
     try:
         ray.init(
             address=where,
             include_dashboard=dashboard,
             log_to_driver=False,
-            logging_level=logging.WARNING,
+            logging_level=logging.ERROR,
         )
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise ValueError(f"Ray at {where!r}: cannot be reached: {error}") from error
