@@ -138,7 +138,7 @@ class DatasetSettings:
     @property
     def has_names(self) -> bool:
         """Whether the prompt asks for a name."""
-        return "{name}" in self.prompt
+        return any(field is not None for _, field, _, _ in string.Formatter().parse(self.prompt))
 
 
 @settings
@@ -180,8 +180,10 @@ class DatasetConfig:
 
     def __post_init__(self) -> None:
         """Check what the parts cannot see of each other."""
-        if not re.fullmatch("[A-Za-z0-9_-]+", self.name):
-            raise ValueError(f"dataset {self.name!r}: use letters, digits, - and _ for its name")
+        if not re.fullmatch("[A-Za-z0-9_-]{1,64}", self.name):
+            raise ValueError(
+                f"dataset {self.name!r}: use letters, digits, - and _ for its name, at most 64"
+            )
         for stage in self.dataset.stages:
             if stage not in self.stage:
                 raise ValueError(f"stage.{stage}: is missing, and dataset.{self.name} asks for it")
@@ -224,8 +226,9 @@ def stored_config(tables: Mapping[str, Any], origin: str) -> DatasetConfig:
 def _check_prompt(prompt: str) -> None:
     mend = "only {name} may stand in braces; double a brace that is meant literally"
     try:
-        fields = [field for _, field, _, _ in string.Formatter().parse(prompt) if field is not None]
+        found = [rest for _, *rest in string.Formatter().parse(prompt) if rest[0] is not None]
     except ValueError:
         raise ValueError(f"prompt = {prompt!r}: {mend}") from None
-    if any(field != "name" for field in fields):
+    # No format and no conversion either: {name:>9} and {name!r} would change the name.
+    if any(rest != ["name", "", None] for rest in found):
         raise ValueError(f"prompt = {prompt!r}: {mend}")

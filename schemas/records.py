@@ -58,6 +58,8 @@ def check_record(found: pa.Schema, wanted: pa.Schema, path: str) -> None:
             raise ValueError(
                 f"{path}: column {field.name!r} is {found.field(index).type}, wanted {field.type}"
             )
+        if found.field(index).nullable and not field.nullable:
+            raise ValueError(f"{path}: column {field.name!r} may be null, which it never is here")
     unknown = sorted(set(found.names) - set(wanted.names))
     if unknown:
         raise ValueError(f"{path}: unknown column {unknown[0]!r}")

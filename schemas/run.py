@@ -5,7 +5,7 @@ run.json is written by `plan`, generator.json by the first `generate`.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from schemas.config import DatasetConfig
 from schemas.settings import settings
@@ -25,9 +25,9 @@ class FileIdentity:
 class Run:
     """run.json: what was planned, from what, by which code."""
 
-    record: str = "run"
+    record: Literal["run"] = "run"
     """what this file is"""
-    version: int = 1
+    version: Literal[1] = 1
     """version of this record"""
     config: DatasetConfig
     """the resolved settings"""
@@ -57,9 +57,9 @@ class ModelIdentity:
 class GeneratorRecord:
     """generator.json: what makes the pictures, fixed by the first run that makes some."""
 
-    record: str = "generator"
+    record: Literal["generator"] = "generator"
     """what this file is"""
-    version: int = 1
+    version: Literal[1] = 1
     """version of this record"""
     plan_sha256: str
     """the plan that it works on"""

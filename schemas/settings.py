@@ -10,8 +10,9 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
+import math
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import (
@@ -47,7 +48,9 @@ def settings(cls: type[Settings]) -> type[Settings]:
 
     cls.__post_init__ = __post_init__  # type: ignore[attr-defined]
     made = dataclasses.dataclass(frozen=True, slots=True, kw_only=True)(cls)
-    made.__pydantic_config__ = {"extra": "forbid", "strict": True}  # type: ignore[attr-defined]
+    # Neither is JSON, so run.json could not hold them.
+    finite = {"allow_inf_nan": False}
+    made.__pydantic_config__ = {"extra": "forbid", "strict": True, **finite}  # type: ignore[attr-defined]
     return made
 
 
@@ -77,7 +80,7 @@ def resolve(cls: type[Settings], tables: Mapping[str, Any], origin: str) -> Sett
     try:
         return TypeAdapter(cls).validate_json(text)
     except ValidationError as error:
-        mistakes = [_explain(cls, mistake) for mistake in error.errors()]
+        mistakes = [_explain(cls, mistake) for mistake in error.errors() if not _echo(mistake)]
         count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
         raise ValueError("\n  ".join([f"{origin}: {count}", *mistakes])) from None
 
@@ -99,11 +102,23 @@ def nearest(word: str, known: Sequence[str]) -> str:
 def _check_ranges(settings: Any) -> None:
     hints = get_type_hints(type(settings), include_extras=True)
     for field in dataclasses.fields(settings):
-        value = getattr(settings, field.name)
-        for bound in getattr(hints[field.name], "__metadata__", ()):
-            wanted = _broken(bound, value)
-            if wanted:
-                raise ValueError(f"{field.name} = {value!r}: should be {wanted}")
+        kind, value = hints[field.name], getattr(settings, field.name)
+        for where, one, bounds in _bounded(field.name, kind, value):
+            if isinstance(one, float) and not math.isfinite(one):
+                raise ValueError(f"{where} = {one!r}: should be a finite number")
+            for bound in bounds:
+                wanted = _broken(bound, one)
+                if wanted:
+                    raise ValueError(f"{where} = {one!r}: should be {wanted}")
+
+
+def _bounded(where: str, kind: Any, value: Any) -> Iterator[tuple[str, Any, Sequence[object]]]:
+    """A value and the items in it, each with its path and the bounds of its annotation."""
+    yield where, value, getattr(kind, "__metadata__", ())
+    if isinstance(value, tuple):
+        item_kind = get_args(_bare(kind))[0]
+        for number, item in enumerate(value):
+            yield f"{where}.{number}", item, getattr(item_kind, "__metadata__", ())
 
 
 def _broken(bound: object, value: Any) -> str | None:
@@ -122,6 +137,14 @@ def _broken(bound: object, value: Any) -> str | None:
     return None
 
 
+def _echo(mistake: Any) -> bool:
+    """Whether a list is too short only because its items are mistakes, told by themselves."""
+    if mistake["type"] != "too_short":
+        return False
+    given, valid = len(mistake["input"]), int(mistake["ctx"]["actual_length"])
+    return given > valid
+
+
 def _explain(cls: type, mistake: Any) -> str:
     """One line for one of pydantic's errors: the field's path, the value, and the mend."""
     known: Sequence[str] = ()
@@ -133,7 +156,7 @@ def _explain(cls: type, mistake: Any) -> str:
         known, kind, shown = _step(kind, part)
         if shown:
             path.append(str(part))
-    where, value = ".".join(path), mistake["input"]
+    where, value = ".".join(path) or "the whole", mistake["input"]
     match mistake["type"]:
         case "missing":
             return f"{where}: is missing"

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from schemas.config import (
     DatasetSettings,
@@ -12,7 +14,8 @@ from schemas.config import (
     read_preset,
     stored_config,
 )
-from schemas.settings import as_plain
+from schemas.run import Run
+from schemas.settings import as_plain, resolve
 
 PRESETS = [
     (path, name)
@@ -49,6 +52,15 @@ def test_img2img_skips_the_beginning(steps: int, strength: float, effective: int
     assert StageSettings(model="m", steps=steps, strength=strength).effective_steps == effective
 
 
+@given(st.integers(1, 1000), st.floats(0.001, 1))
+def test_img2img_never_runs_more_steps_than_asked_and_never_none(
+    steps: int, strength: float
+) -> None:
+    effective = StageSettings(model="m", steps=steps, strength=strength).effective_steps
+    assert 1 <= effective <= steps
+    assert effective - 1 <= steps * strength <= effective + 1
+
+
 def dataset(**changes: object) -> DatasetSettings:
     return DatasetSettings(**({"prompt": "p", "count": 8, "stages": ("source",)} | changes))  # type: ignore[arg-type]
 
@@ -68,6 +80,16 @@ def dataset(**changes: object) -> DatasetSettings:
         ({"prompt": "of {name"}, "prompt = 'of {name': only {name} may stand in braces"),
         ({"prompt": "of {}"}, "prompt = 'of {}': only {name} may stand in braces"),
         ({"prompt": "of {name.__class__}"}, "only {name} may stand in braces"),
+        ({"prompt": "of {name[0]}"}, "only {name} may stand in braces"),
+        ({"prompt": "of {name!r}"}, "only {name} may stand in braces"),
+        ({"prompt": "of {name:>20}"}, "only {name} may stand in braces"),
+        ({"prompt": "of {name:{width}}"}, "only {name} may stand in braces"),
+        ({"prompt": "of {0}"}, "only {name} may stand in braces"),
+        ({"prompt": "of } name"}, "only {name} may stand in braces"),
+        ({"prompt": ""}, "prompt = '': should be at least 1 long"),
+        ({"count": 0}, "count = 0: should be more than 0"),
+        ({"size_px": 4096}, "size_px = 4096: should be at most 2048"),
+        ({"stages": ("teacher", "target")}, "stages: a target is made from a source"),
     ],
 )
 def test_datasets_that_cannot_be(changes: dict, told: str) -> None:
@@ -77,6 +99,19 @@ def test_datasets_that_cannot_be(changes: dict, told: str) -> None:
 
 def test_a_brace_can_be_meant_literally() -> None:
     assert dataset(prompt="a {{smile}} of {name}").has_names
+    assert dataset(prompt="{{{name}}}").has_names
+    assert not dataset(prompt="the word {{name}}").has_names
+
+
+@given(st.text(min_size=1), st.text(min_size=1))
+def test_a_prompt_that_is_taken_can_be_filled_with_any_name(prompt: str, name: str) -> None:
+    try:
+        taken = dataset(prompt=prompt + "{name}")
+    except ValueError as error:
+        assert "only {name} may stand in braces" in str(error)  # noqa: PT017
+        return
+    assert taken.has_names
+    assert taken.prompt.format(name=name).endswith(name)
 
 
 def preset(tmp_path: Path, text: str) -> Path:
@@ -133,9 +168,70 @@ def test_names_of_datasets_become_ids(tmp_path: Path) -> None:
     path = preset(tmp_path, BASE.replace("dataset.d", 'dataset."a/b"') + 'stages = ["source"]')
     with pytest.raises(ValueError, match="dataset 'a/b': use letters, digits, - and _"):
         dataset_config(read_preset(path), "a/b", "preset.toml")
+    path = preset(tmp_path, BASE.replace("dataset.d", f"dataset.{'d' * 65}") + 'stages=["source"]')
+    with pytest.raises(ValueError, match="digits, - and _ for its name, at most 64"):
+        dataset_config(read_preset(path), "d" * 65, "preset.toml")
+
+
+def test_the_longest_name_fits_into_a_tar(tmp_path: Path) -> None:
+    from shards.layout import picture_member
+    from shards.plan import make_plan
+    from shards.tar import TarWriter
+
+    longest = "d" * 64
+    path = preset(tmp_path, BASE.replace("dataset.d", f"dataset.{longest}") + 'stages=["source"]')
+    plan = make_plan(dataset_config(read_preset(path), longest, "preset.toml"), None)
+    tar = TarWriter(tmp_path / "a.tar")
+    assert tar.add(picture_member(plan["id"][0].as_py(), "teacher"), b"x") == 512
+    tar.close()
 
 
 def test_a_stored_config_with_a_mistake_names_its_file() -> None:
     config = as_plain(dataset_config(read_preset(Path("configs/demo.toml")), "baseline", "demo"))
     with pytest.raises(ValueError, match=r"run\.json: 1 mistake"):
         stored_config(config | {"seed": -1}, "run.json")
+
+
+def test_a_preset_is_refused_with_every_mistake_and_its_path(tmp_path: Path) -> None:
+    text = """
+    fractions = [0.1, 2]
+    [split]
+    trainn = 1
+    [generator]
+    kind = "difusers"
+    [stage.sauce]
+    model = "m"
+    [stage.target]
+    strength = 0
+    [dataset.d]
+    prompt = "p"
+    count = 1.5
+    stages = ["sorce"]
+    """
+    with pytest.raises(ValueError, match="8 mistakes") as caught:
+        read_preset(preset(tmp_path, text))
+    assert [line.strip() for line in str(caught.value).split("\n")[1:]] == [
+        "fractions.1 = 2: should be less than or equal to 1",
+        "split.trainn = 1: unknown field; did you mean 'train'?",
+        "generator.kind = 'difusers': did you mean 'diffusers'?",
+        "stage.sauce: unknown section; did you mean 'source'?",
+        "stage.target.model: is missing",
+        "stage.target.strength = 0: should be greater than 0",
+        "dataset.d.count = 1.5: should be a valid integer",
+        "dataset.d.stages.0 = 'sorce': did you mean 'source'?",
+    ]
+
+
+def test_a_run_json_of_another_version_is_refused() -> None:
+    whole = {
+        "config": as_plain(dataset_config(read_preset(Path("configs/demo.toml")), "baseline", "d")),
+        "plan": {"sha256": "ab", "rows": 1},
+        "names": None,
+        "code": "c0de",
+        "libraries": {},
+    }
+    assert resolve(Run, whole, "run.json").version == 1
+    with pytest.raises(ValueError, match=r"run\.json: 1 mistake\n  version = 2: known here: 1"):
+        resolve(Run, whole | {"version": 2}, "run.json")
+    with pytest.raises(ValueError, match="record = 'generator': known here: run"):
+        resolve(Run, whole | {"record": "generator"}, "run.json")

@@ -30,3 +30,11 @@ def test_parts_are_written_as_they_are_read() -> None:
 def test_what_is_no_part(text: str) -> None:
     with pytest.raises(ValueError, match="should be i/n"):
         parse_part(text)
+
+
+@given(PARTS)
+def test_a_part_is_read_as_it_is_written_and_its_label_is_a_file_name(part: Part) -> None:
+    assert parse_part(str(part)) == part
+    assert part.overlaps(part)
+    assert part.overlaps(WHOLE)
+    assert "/" not in part.label

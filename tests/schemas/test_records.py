@@ -144,6 +144,7 @@ def _schema(record: str = "r", version: int = 1, *extra: pa.Field) -> pa.Schema:
         (_schema().remove(0), "column 'a' is missing"),
         (_schema().set(0, pa.field("a", pa.string())), "column 'a' is string, wanted int32"),
         (_schema("r", 1, column("b", pa.int8(), "new")), "unknown column 'b'"),
+        (_schema().set(0, pa.field("a", pa.int32())), "column 'a' may be null, which it never is"),
     ],
 )
 def test_other_records_are_refused(found: pa.Schema, told: str) -> None:
@@ -158,3 +159,12 @@ def test_the_reference_explains_every_column() -> None:
             description = field.metadata[b"description"].decode()
             assert f"`{field.name}`" in reference, field.name
             assert description in reference, description
+
+
+def test_a_record_is_itself_and_its_columns_may_come_in_any_order() -> None:
+    wanted = _schema("r", 1, column("b", pa.int8(), "another", nullable=True))
+    check_record(wanted, wanted, "file")
+    turned = pa.schema(list(reversed(list(wanted))), metadata=wanted.metadata)
+    check_record(turned, wanted, "file")
+    stricter = wanted.set(1, pa.field("b", pa.int8(), nullable=False))
+    check_record(stricter, wanted, "file")

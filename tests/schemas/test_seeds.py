@@ -35,3 +35,10 @@ def test_fractions_are_spread_evenly() -> None:
     drawn = [stable_fraction("x", number) for number in range(10_000)]
     assert abs(sum(drawn) / len(drawn) - 0.5) < 0.01
     assert abs(sum(value < 0.1 for value in drawn) / len(drawn) - 0.1) < 0.01
+
+
+@given(st.lists(st.text(), min_size=1), st.lists(st.text(), min_size=1))
+def test_other_parts_have_another_hash(some: list[str], other: list[str]) -> None:
+    """True of all parts without the separator, which ids, names and stages never hold."""
+    some, other = ([part.replace("\x1f", "") for part in parts] for parts in (some, other))
+    assert (stable_hash(*some) == stable_hash(*other)) == (some == other)

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
 import pytest
 from annotated_types import Ge, Gt, Le, Lt
+from hypothesis import given
+from hypothesis import strategies as st
 
 from schemas.settings import (
     FILLED,
@@ -45,6 +51,7 @@ class Whole:
     stage: dict[Literal["source", "target"], Step]
     name: Annotated[str, FILLED]
     sizes: tuple[int, ...] = ()
+    shares: Annotated[tuple[Annotated[float, Gt(0), Le(1)], ...], FILLED] = (0.5,)
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -105,7 +112,28 @@ def test_every_mistake_is_told_at_once() -> None:
         ({"name": 3}, "name = 3: should be a valid string"),
         ({"seed": True}, "seed = True: should be a valid integer"),
         ({"seed": 5}, "seed = 5: is not to be had"),
-        ({"zebra": 1}, "zebra = 1: unknown field; known here: maker, name, seed, sizes, stage"),
+        ({"seed": "1"}, "seed = '1': should be a valid integer"),
+        (
+            {"stage": {"source": {"guidance": True}}},
+            "stage.source.guidance = True: should be a valid number",
+        ),
+        ({"sizes": 3}, "sizes = 3: should be a valid array"),
+        ({"shares": []}, "shares = []: should have at least 1 item after validation, not 0"),
+        ({"shares": [0.5, 2]}, "shares.1 = 2: should be less than or equal to 1"),
+        # Not told again as a list that is too short.
+        ({"shares": ["half"]}, "shares.0 = 'half': should be a valid number"),
+        (
+            {"maker": {"kind": "drawn", "gap": math.nan}},
+            "maker.gap = nan: should be a finite number",
+        ),
+        (
+            {"stage": {"source": {"guidance": math.inf}}},
+            "stage.source.guidance = inf: should be a finite number",
+        ),
+        (
+            {"zebra": 1},
+            "zebra = 1: unknown field; known here: maker, name, seed, shares, sizes, stage",
+        ),
     ],
 )
 def test_single_mistakes(change: dict, told: str) -> None:
@@ -153,3 +181,77 @@ def test_nearest() -> None:
     assert nearest("tarin", ["train", "test"]) == "did you mean 'train'?"
     assert nearest("zebra", ["b", "a"]) == "known here: a, b"
     assert nearest("zebra", []) == "known here: nothing"
+
+
+@pytest.mark.parametrize(
+    ("shares", "told"),
+    [
+        ((0.5, 7.0), r"shares\.1 = 7\.0: should be at most 1"),
+        ((-1.0,), r"shares\.0 = -1\.0: should be more than 0"),
+        ((math.nan,), r"shares\.0 = nan: should be a finite number"),
+        ((), r"shares = \(\): should be at least 1 long"),
+    ],
+)
+def test_code_is_held_to_the_ranges_of_items_too(shares: tuple[float, ...], told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        Whole(maker=Drawn(), stage={}, name="x", shares=shares)
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
+def test_what_json_cannot_hold_is_refused_without_a_range_too(value: float) -> None:
+    with pytest.raises(ValueError, match=r"guidance = .*: should be a finite number"):
+        Step(guidance=value)
+
+
+def test_what_is_no_table_at_all() -> None:
+    with pytest.raises(ValueError, match=r"the whole = \[\]: should be a table of settings"):
+        resolve(Whole, [], "run.json")  # type: ignore[arg-type]
+
+
+STEPS = st.builds(
+    Step,
+    steps=st.integers(1, 10**9),
+    guidance=st.none() | st.floats(allow_nan=False, allow_infinity=False),
+    share=st.floats(0, 1, exclude_min=True, exclude_max=True),
+)
+WHOLES = st.builds(
+    Whole,
+    maker=st.builds(Drawn, gap=st.floats(0, 4))
+    | st.builds(Learned, dtype=st.sampled_from(["bfloat16", "float32"])),
+    stage=st.dictionaries(st.sampled_from(["source", "target"]), STEPS),
+    name=st.text(min_size=1),
+    sizes=st.lists(st.integers(-(2**53), 2**53)).map(tuple),
+    seed=st.integers(6, 2**53),
+)
+
+
+@given(WHOLES)
+def test_whatever_settings_are_valid_come_back_from_json(whole: Whole) -> None:
+    assert resolve(Whole, json.loads(json.dumps(as_plain(whole), allow_nan=False)), "j") == whole
+
+
+@given(st.builds(dict, steps=st.integers(), share=st.floats(), guidance=st.none() | st.floats()))
+def test_code_and_files_draw_the_same_line(fields: dict[str, float]) -> None:
+    """What a file may say is what code may build; the two checks are written apart."""
+
+    def accepted(build: Callable[[], object]) -> bool:
+        try:
+            build()
+        except ValueError:
+            return False
+        return True
+
+    from_file = accepted(lambda: resolve(Step, fields, "file"))
+    assert accepted(lambda: Step(**fields)) == from_file  # type: ignore[arg-type]
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Step().steps = 4  # type: ignore[misc]
+    with pytest.raises(TypeError, match="positional"):
+        Step(4)  # type: ignore[misc]
+
+
+def test_a_folder_is_no_toml(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="cannot be read: Is a directory"):
+        read_toml(tmp_path)
