@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +29,8 @@ from schemas.seeds import stable_fraction, stable_hash
 from shards import layout
 
 _ID = "[A-Za-z0-9_-]+"
+# An id and its stage have to fit into the 100 bytes that a tar's header has for a name.
+_NCONST = "[A-Za-z0-9_-]{1,64}"
 _SHARD = r"(train|validation|test)/shard-\d{6,}"
 
 
@@ -53,6 +56,11 @@ def make_plan(config: DatasetConfig, names: pa.Table | None, origin: str = "name
         chosen.sort(key=lambda subject: (stable_hash("order", subject.key), subject.id))
         for position, subject in enumerate(chosen):
             rows.append(planned_row(_planned(config, subject, split, position, ranks)))
+    if not rows:
+        raise ValueError(
+            f"dataset.{config.name}: none of its {len(subjects)} samples falls in "
+            f"{' or '.join(config.dataset.splits)}; raise dataset.count"
+        )
     return pa.Table.from_pylist(rows, schema=plan_schema(config.dataset.stages))
 
 
@@ -106,9 +114,9 @@ def samples_of(rows: pa.Table) -> tuple[PlannedSample, ...]:
 
 
 def fraction_sizes(plan: pa.Table, fractions: tuple[float, ...]) -> dict[float, int]:
-    """How many samples of train each fraction of the whole plan takes."""
+    """How many samples of train each fraction of the whole plan takes, by its train_rank."""
     ranked = plan.num_rows - plan.column("train_rank").null_count
-    return {fraction: min(int(fraction * plan.num_rows), ranked) for fraction in fractions}
+    return {fraction: min(math.ceil(fraction * plan.num_rows), ranked) for fraction in fractions}
 
 
 def _planned(
@@ -167,7 +175,9 @@ def _named(config: DatasetConfig, names: pa.Table | None, origin: str) -> list[_
     pairs = zip(chosen.column("nconst").to_pylist(), chosen.column("name").to_pylist(), strict=True)
     subjects = []
     for nconst, name in pairs:
-        if not re.fullmatch(_ID, nconst):
-            raise ValueError(f"{origin}: nconst {nconst!r}: may only have letters, digits, - and _")
+        if not re.fullmatch(_NCONST, nconst):
+            raise ValueError(
+                f"{origin}: nconst {nconst!r}: may only have letters, digits, - and _, at most 64"
+            )
         subjects += [_Subject(f"{nconst}-{k:02d}", name, name, nconst) for k in range(each)]
     return subjects

@@ -12,6 +12,7 @@ from shards.filesystem import HashedFile
 
 DAMAGED = tarfile.TarError
 _ZEROS = bytes(tarfile.RECORDSIZE)
+_END = bytes(2 * tarfile.BLOCKSIZE)
 
 
 class TarWriter:
@@ -30,7 +31,7 @@ class TarWriter:
 
     def finish(self) -> FileFacts:
         """End the tar, bring it to the disk, and say what it is."""
-        self._file.write(_ZEROS[: 2 * tarfile.BLOCKSIZE])
+        self._file.write(_END)
         self._file.write(_ZEROS[: -self._file.length % tarfile.RECORDSIZE])
         return self._file.finish()
 
@@ -41,6 +42,11 @@ class TarWriter:
 
 def _header(name: str, num_bytes: int) -> bytes:
     """The block before a member. A TarInfo's own defaults have no time and no owner in them."""
+    # Longer ones may be split at a slash into two fields, which not every reader joins again.
+    if len(name.encode()) > tarfile.LENGTH_NAME:
+        raise ValueError(
+            f"{name}: is too long for a name in a tar, which has {tarfile.LENGTH_NAME} bytes for it"
+        )
     info = tarfile.TarInfo(name)
     info.size = num_bytes
     return info.tobuf(tarfile.USTAR_FORMAT)
@@ -60,3 +66,8 @@ def members(path: Path) -> Iterator[Member]:
     with tarfile.open(path, "r:") as tar:
         for info in tar:
             yield Member(name=info.name, offset=info.offset_data, bytes=info.size)
+        # tarfile takes a damaged or cut header for the end, unless it is the first.
+        with path.open("rb") as file:
+            file.seek(tar.offset)
+            if file.read(len(_END)) != _END:
+                raise tarfile.ReadError(f"neither a member nor the end at byte {tar.offset}")

@@ -150,6 +150,9 @@ HOSTILE = [
     "Zoë́ O'Neil",
     'Quote "Q" Quote',
     "{name} {0}",
+    "right\u202eto left",
+    "e\u0301\u0327 combining",
+    "line\nbreak",
     "Ünïcödé Ñame",
     "100% %s %d",
 ]
@@ -196,6 +199,11 @@ def test_ids_are_made_of_harmless_letters() -> None:
     )
     with pytest.raises(ValueError, match=r"nconst 'nm/0': may only have letters"):
         make_plan(config(count=8), table)
+    too_long = people(8).set_column(
+        0, NAME_SCHEMA.field("nconst"), pa.array([f"nm{n:063d}" for n in range(8)])
+    )
+    with pytest.raises(ValueError, match="digits, - and _, at most 64"):
+        make_plan(config(count=8), too_long)
 
 
 def test_the_same_bytes_in_another_process() -> None:
@@ -236,3 +244,61 @@ def test_a_foreign_plan_does_not_lead_out_of_its_folder(
     (tmp_path / "plan.parquet").write_bytes(parquet_bytes(forged))
     with pytest.raises(ValueError, match=f"{column} '.*': is no name of Relume's"):
         read_plan(tmp_path)
+
+
+def test_a_larger_count_keeps_what_a_name_was_given() -> None:
+    small, large = (make_plan(config(count=n), people(2000)) for n in (500, 2000))
+    for column in ("split", "half", "id", "source_seed", "target_seed", "prompt"):
+        whole = by_name(large, column)
+        assert all(whole[name] == value for name, value in by_name(small, column).items()), column
+    # Whoever was drawn earlier is still drawn earlier.
+    before, after = by_name(small, "train_rank"), by_name(large, "train_rank")
+    drawn = sorted((name for name in before if before[name] is not None), key=before.__getitem__)
+    assert drawn == sorted(drawn, key=after.__getitem__)
+
+
+@given(st.integers(1, 400), st.lists(st.floats(0, 1, exclude_min=True), max_size=4))
+@given_settings(max_examples=30, deadline=None)
+def test_a_fraction_is_what_the_ranks_below_it_are(count: int, fractions: list[float]) -> None:
+    """The plan's own description of train_rank, counted one by one."""
+    plan = make_plan(config("baseline", count=count, splits=["train", "test"]), None)
+    ranks = [rank for rank in plan["train_rank"].to_pylist() if rank is not None]
+    for fraction, told in fraction_sizes(plan, tuple(fractions)).items():
+        assert told == sum(rank < fraction * plan.num_rows for rank in ranks)
+
+
+def test_a_plan_without_samples_is_refused() -> None:
+    wanted = config("baseline", count=1, splits=["validation"])
+    with pytest.raises(
+        ValueError,
+        match=r"dataset\.baseline: none of its 1 samples falls in validation; raise dataset\.count",
+    ):
+        make_plan(wanted, None)
+
+
+def test_names_that_may_be_null_are_refused() -> None:
+    """A null would otherwise become a portrait of None."""
+    columns = [
+        field.with_nullable(True) if field.name == "name" else field for field in NAME_SCHEMA
+    ]
+    rows = [*people(7).to_pylist(), people(8).to_pylist()[7] | {"name": None}]
+    table = pa.Table.from_pylist(rows, pa.schema(columns, metadata=NAME_SCHEMA.metadata))
+    with pytest.raises(ValueError, match="names: column 'name' may be null"):
+        make_plan(config(count=8), table)
+
+
+@given(
+    st.lists(st.text(min_size=1), min_size=1, max_size=20, unique=True),
+    st.integers(1, 3),
+    st.integers(1, 7),
+)
+@given_settings(max_examples=50, deadline=None)
+def test_any_names_make_a_plan_that_comes_back(names: list[str], each: int, shard: int) -> None:
+    wanted = config(count=len(names) * each, images_per_name=each, shard_size=shard)
+    plan = make_plan(wanted, names_table(names))
+    samples = [sample for _, found in planned_samples(plan) for sample in found]
+    assert sorted(sample.name or "" for sample in samples) == sorted(names * each)
+    assert len({sample.id for sample in samples}) == len(samples)
+    assert len({(sample.shard, sample.index) for sample in samples}) == len(samples)
+    assert max(sample.index for sample in samples) < shard
+    assert {sample.split for sample in samples} == {split_of(name, WEIGHTS) for name in names}

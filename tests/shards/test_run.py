@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from schemas.run import GeneratorRecord, ModelIdentity
 from shards.encoding import parquet_bytes
@@ -104,3 +106,70 @@ def test_a_newer_run_json_is_refused_by_field(planned: Callable[..., Path]) -> N
         ValueError, match=r"run\.json: 1 mistake\n  cofnig .* did you mean 'config'"
     ):
         read_run(path.parent)
+
+
+def test_a_plan_that_was_killed_before_its_run_json_and_is_the_same(
+    planned: Callable[..., Path],
+) -> None:
+    dataset = planned()
+    run, plan = read_planned(dataset)
+    (dataset / "run.json").unlink()
+    assert publish_run(dataset, run, parquet_bytes(plan)) is True
+    assert read_planned(dataset)[0] == run
+    assert quarantined(dataset) == []
+
+
+def everything(dataset: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in dataset.rglob("*") if path.is_file()}
+
+
+def test_a_refused_plan_leaves_the_dataset_as_it_was(planned: Callable[..., Path]) -> None:
+    dataset = planned()
+    before = everything(dataset)
+    run, _ = read_planned(dataset)
+    with pytest.raises(ValueError, match="belongs to another plan"):
+        publish_run(dataset, replace(run, config=replace(run.config, seed=8)), b"another")
+    assert everything(dataset) == before
+
+
+def test_a_plan_that_is_not_its_run_jsons(planned: Callable[..., Path]) -> None:
+    dataset = planned()
+    _, plan = read_planned(dataset)
+    (dataset / "plan.parquet").write_bytes(parquet_bytes(plan.slice(0, 3)))
+    with pytest.raises(ValueError, match=r"plan\.parquet: is not the plan of run\.json"):
+        read_planned(dataset)
+
+
+def test_damaged_and_foreign_json(planned: Callable[..., Path]) -> None:
+    path = planned() / "run.json"
+    whole = json.loads(path.read_bytes())
+    path.write_text(json.dumps(whole)[:-9])
+    with pytest.raises(ValueError, match=r"run\.json: is damaged"):
+        read_run(path.parent)
+    path.write_text(json.dumps(whole | {"version": 2}))
+    with pytest.raises(ValueError, match=r"run\.json: 1 mistake\n  version = 2: known here: 1"):
+        read_run(path.parent)
+    path.unlink()
+    with pytest.raises(ValueError, match=r"has no run\.json; make one with relume plan"):
+        read_run(path.parent)
+
+
+LEAVES = st.none() | st.integers() | st.text(max_size=3)
+TREES = st.dictionaries(
+    st.text("ab", min_size=1, max_size=2),
+    LEAVES | st.dictionaries(st.text("ab", min_size=1, max_size=2), LEAVES, max_size=3),
+    max_size=3,
+)
+
+
+@given(TREES, TREES)
+def test_only_what_differs_is_named(before: dict, now: dict) -> None:
+    assert differences(before, before) == []
+    swapped = differences(now, before)
+    found = differences(before, now)
+    assert [line.partition(":")[0] for line in found] == [
+        line.partition(":")[0] for line in swapped
+    ]
+    for line in found:
+        key = line.partition(":")[0].partition(".")[0]
+        assert before.get(key) != now.get(key)

@@ -72,9 +72,15 @@ def test_gnu_tar_reads_it(tmp_path: Path) -> None:
 
 def test_names_that_a_header_cannot_hold(tmp_path: Path) -> None:
     writer = TarWriter(tmp_path / "a.tar")
-    with pytest.raises(ValueError, match="name is too long"):
-        writer.add("n" * 101, b"")
-    writer.close()
+    assert writer.add("n" * 100, b"x") == 512
+    # The last would have to be split at its slash, and é takes two bytes.
+    for name in ("n" * 101, "é" * 51, "a/" + "n" * 99):
+        with pytest.raises(ValueError, match=f"{name}: is too long for a name in a tar, .* 100 b"):
+            writer.add(name, b"")
+    assert writer.add("after", b"y") == 3 * 512
+    facts = writer.finish()
+    assert [member.name for member in members(tmp_path / "a.tar")] == ["n" * 100, "after"]
+    assert facts == file_facts(tmp_path / "a.tar")
 
 
 def test_a_new_tar_never_takes_an_old_ones_place(tmp_path: Path) -> None:
@@ -90,4 +96,36 @@ def test_damage_is_told(tmp_path: Path) -> None:
     data[3] ^= 1
     path.write_bytes(data)
     with pytest.raises(DAMAGED):
+        list(members(path))
+
+
+@pytest.mark.parametrize("num_bytes", [0, 1, 511, 512, 513, 9 * 1024, 10 * 1024, 10 * 1024 + 1])
+def test_the_bytes_are_those_of_the_standard_library_at_every_edge(
+    tmp_path: Path, num_bytes: int
+) -> None:
+    write(tmp_path / "ours.tar", {"é.bin": b"z" * num_bytes})
+    with tarfile.open(tmp_path / "theirs.tar", "w", format=tarfile.USTAR_FORMAT) as tar:
+        info = tarfile.TarInfo("é.bin")
+        info.size = num_bytes
+        tar.addfile(info, io.BytesIO(b"z" * num_bytes))
+    assert (tmp_path / "ours.tar").read_bytes() == (tmp_path / "theirs.tar").read_bytes()
+
+
+@pytest.mark.parametrize("length", [100, 512 + 300, 1536 + 100, 1536, 3072, 3072 + 512])
+def test_a_tar_that_was_cut_short_is_told(tmp_path: Path, length: int) -> None:
+    """Within a header, within a member, between two, before the end, and within it."""
+    path = tmp_path / "a.tar"
+    write(path, {"a": b"x" * 600, "b": b"y" * 600})
+    path.write_bytes(path.read_bytes()[:length])
+    with pytest.raises(DAMAGED):
+        list(members(path))
+
+
+def test_a_later_header_that_is_damaged_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.tar"
+    write(path, {"a": b"x" * 600, "b": b"y" * 600})
+    data = bytearray(path.read_bytes())
+    data[1536 + 3] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(DAMAGED, match="neither a member nor the end at byte 1536"):
         list(members(path))

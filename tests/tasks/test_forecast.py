@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -34,3 +35,23 @@ def test_the_forecast_of_bytes_holds_for_procedural_pairs(generated: Path) -> No
     made = sum(path.stat().st_size for path in generated.glob("*/shard-*"))
     expected = forecast(run.config, plan.num_rows, 10)
     assert 0.7 < expected.bytes / made < 1.5
+
+
+def test_a_forecast_grows_with_samples_and_pixels() -> None:
+    config = dataset_config(PAPER, "enhanced", "paper")
+    one, ten = forecast(config, 1000, 16), forecast(config, 10_000, 157)
+    larger = replace(config, dataset=replace(config.dataset, size_px=1024))
+    for few, many, large in zip(
+        one.gpu_hours, ten.gpu_hours, forecast(larger, 1000, 16).gpu_hours, strict=True
+    ):
+        assert many.realistic == pytest.approx(10 * few.realistic)
+        assert large.realistic == pytest.approx(4 * few.realistic)
+    assert ten.bytes == 10 * one.bytes
+
+
+def test_the_teacher_costs_its_own_steps() -> None:
+    """50 whole steps of the slow model, of which the target ran 35, and no source before them."""
+    config = dataset_config(PAPER, "teacher", "paper")
+    hours = {one.gpu: one.optimistic for one in forecast(config, 20_000, 313).gpu_hours}
+    tflop = 20_000 * (50 * 17.7 + 5.2)
+    assert hours["H100"] == pytest.approx(tflop / 989 / 3600 / OPTIMISTIC)
