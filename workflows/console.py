@@ -5,6 +5,7 @@ On a terminal long work shows a bar with rate and time left; in a log it says on
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,6 +26,8 @@ from rich.text import Text
 
 LOG_WIDTH = 120
 LOG_INTERVAL_S = 60.0
+# All but tabulator and line feed.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class Advance(Protocol):
@@ -44,29 +47,29 @@ class Console:
 
     def result(self, text: str = "") -> None:
         """One line of the result."""
-        self._out.print(Text(text))
+        self._out.print(_plain(text))
 
     def heading(self, text: str) -> None:
         """A line that begins a part of the result."""
-        self._out.print(Text(text, style="bold"))
+        self._out.print(_plain(text, "bold"))
 
     def note(self, text: str) -> None:
         """Something worth knowing that is no result."""
-        self._err.print(Text(text, style="dim"))
+        self._err.print(_plain(text, "dim"))
 
     def warn(self, text: str) -> None:
         """Something the user should look at, although the work goes on."""
-        self._err.print(Text("warning: ", style="yellow") + Text(text))
+        self._err.print(Text("warning: ", style="yellow") + _plain(text))
 
     def error(self, text: str) -> None:
         """Why the work did not happen, and the mend."""
-        self._err.print(Text("error: ", style="bold red") + Text(text))
+        self._err.print(Text("error: ", style="bold red") + _plain(text))
 
     def facts(self, facts: Mapping[str, object]) -> None:
         """Labels and values in two columns."""
         width = max(map(len, facts), default=0)
         for label, value in facts.items():
-            self._out.print(Text(f"  {label:<{width}}  ", style="dim") + Text(str(value)))
+            self._out.print(_plain(f"  {label:<{width}}  ", "dim") + _plain(str(value)))
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """A small table; all columns but the first are numbers, set to the right."""
@@ -74,7 +77,7 @@ class Console:
         for number, column in enumerate(columns):
             drawn.add_column(column, justify="right" if number else "left", overflow="fold")
         for row in rows:
-            drawn.add_row(*(Text(str(cell)) for cell in row))
+            drawn.add_row(*(_plain(str(cell)) for cell in row))
         self._out.print(drawn)
 
     @contextmanager
@@ -85,6 +88,14 @@ class Console:
                 yield advance
         else:
             yield _LogLines(self._err, what, unit, total)
+
+
+def _plain(text: str, style: str = "") -> Text:
+    """Text that no terminal obeys: prompts and paths come from strangers.
+
+    A control character becomes its JSON escape, so that JSON stays what it is.
+    """
+    return Text(_CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text), style=style)
 
 
 def _stream(*, stderr: bool) -> rich.console.Console:
@@ -159,7 +170,12 @@ def duration(seconds: float) -> str:
 def size(num_bytes: float) -> str:
     """Bytes as a person says them: 512 B, 1.5 kB, 120 GB, in powers of ten."""
     for unit in ("B", "kB", "MB", "GB"):
-        if num_bytes < 1000:
+        if num_bytes < 999.5:  # what would be rounded to 1000 is said in the next unit
             return f"{num_bytes:.0f} {unit}" if unit == "B" else f"{num_bytes:.3g} {unit}"
         num_bytes /= 1000
-    return f"{num_bytes:.3g} TB"
+    return f"{significant(num_bytes)} TB"
+
+
+def significant(number: float) -> str:
+    """Three significant digits without an exponent: 0.402, 51.9, 3,380."""
+    return f"{number:.3g}" if number < 999.5 else f"{number:,.0f}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from workflows.cli import DONE, parse_known, run_verb
-from workflows.console import Console, size
+from workflows.console import Console, significant, size
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -44,8 +44,6 @@ def main(argv: list[str]) -> int:
     config = _config(arguments, overrides)
     names = _names(arguments.names, config)
 
-    import pyarrow.parquet as pq
-
     from schemas.run import FileIdentity, Run
     from shards import plan as plans
     from shards.encoding import parquet_bytes, sha256
@@ -54,7 +52,7 @@ def main(argv: list[str]) -> int:
     from shards.run import publish_run
     from tasks.forecast import forecast
 
-    table = None if names is None else pq.read_table(names, partitioning=None)
+    table = None if names is None else _read_names(names)
     identity = None
     if names is not None and table is not None:
         identity = FileIdentity(sha256=file_facts(names).sha256, rows=table.num_rows)
@@ -103,6 +101,16 @@ def _names(path: Path | None, config: DatasetConfig) -> Path | None:
     return path
 
 
+def _read_names(path: Path) -> pa.Table:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.read_table(path, partitioning=None)
+    except pa.ArrowInvalid:
+        raise ValueError(f"--names {path}: is not parquet; make it with relume names") from None
+
+
 def _tell(arguments: Arguments, config: DatasetConfig, plan: pa.Table, expected: Forecast) -> None:
     from schemas.sample import SPLITS
     from shards.plan import fraction_sizes
@@ -149,7 +157,7 @@ def _tell_hours(console: Console, expected: Forecast) -> None:
     console.table(
         ("GPU", "GPU-hours at best", "realistic"),
         [
-            (hours.gpu, f"{hours.optimistic:,.3g}", f"{hours.realistic:,.3g}")
+            (hours.gpu, significant(hours.optimistic), significant(hours.realistic))
             for hours in expected.gpu_hours
         ],
     )

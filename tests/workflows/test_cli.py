@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import importlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,15 +13,18 @@ from pathlib import Path
 import pytest
 
 from schemas.endings import CannotGoOn
+from shards.provenance import ROOT
 from workflows.cli import USAGE, VERBS, main, run_verb
 
 
-def relume(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+def relume(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [Path(sys.executable).with_name("relume"), *arguments],
         capture_output=True,
         text=True,
         check=False,
+        # Beside an installed checkout, this one is meant.
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
     )
 
 
@@ -30,6 +34,8 @@ def test_help_lists_exactly_the_verbs_that_are_there() -> None:
     rest = {"__init__", "cli", "console", "filling", "in_process"}
     there = {path.stem for path in Path("workflows").glob("*.py")} - rest
     assert there == set(VERBS)
+    listed = [line.split()[0] for line in USAGE.splitlines() if line.startswith("  ")]
+    assert listed == list(VERBS)
     for verb in VERBS:
         assert callable(importlib.import_module(f"workflows.{verb}").main)
 
@@ -57,7 +63,17 @@ def test_help_answers_at_once() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     loaded = set(json.loads(done.stdout.splitlines()[-1]))
-    assert not loaded & {"numpy", "pandas", "pyarrow", "torch", "rich", "tyro", "pydantic"}
+    assert not loaded & {
+        "numpy",
+        "pandas",
+        "PIL",
+        "pyarrow",
+        "torch",
+        "ray",
+        "rich",
+        "tyro",
+        "pydantic",
+    }
 
 
 def test_wrong_verbs() -> None:
@@ -65,6 +81,10 @@ def test_wrong_verbs() -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "error: unknown verb 'genrate'; did you mean 'generate'?\n"
     assert relume().returncode == 2
+    assert "known here: generate, inspect" in relume("xyzzy").stderr
+    # Neither a module that is no verb, nor a path to one.
+    for verb in ("console", "../plan", "plan.py", "PLAN", ""):
+        assert relume(verb).returncode == 2
 
 
 def test_an_error_is_one_line_and_a_traceback_only_when_asked() -> None:
@@ -104,3 +124,37 @@ def test_wrong_options_are_wrong_usage(capsys: pytest.CaptureFixture[str]) -> No
         main(["inspect", "somewhere", "--verfiy"])
     assert ended.value.code == 2
     assert "--verify" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("code", "mend"),
+    [
+        (errno.ENOSPC, "make room, and the same command continues"),
+        (errno.EDQUOT, "make room, and the same command continues"),
+        (errno.EROFS, "mount it writable, and the same command continues"),
+        (errno.EACCES, "ask for the permission, and the same command continues"),
+        (errno.ESTALE, "the same command continues once that is mended"),
+    ],
+)
+def test_a_failing_disk_is_one_line_with_its_file_and_mend(
+    code: int, mend: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def verb(_: list[str]) -> int:
+        raise OSError(code, os.strerror(code), "/data/[red]x")
+
+    assert run_verb(verb, []) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: /data/[red]x: {os.strerror(code)}; ")
+    assert line.endswith(mend)
+
+
+def test_debug_raises_and_is_no_argument_of_the_verb() -> None:
+    seen: list[list[str]] = []
+
+    def verb(arguments: list[str]) -> int:
+        seen.append(arguments)
+        raise ValueError("count = 0: should be more")
+
+    with pytest.raises(ValueError, match="count = 0"):
+        run_verb(verb, ["a", "--debug", "b"])
+    assert seen == [["a", "b"]]

@@ -109,3 +109,78 @@ def test_another_plan_in_the_folder(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert main([*BASELINE, "--out", str(tmp_path), "--dataset.count", "9"]) == 2
     said = capsys.readouterr().err
     assert "belongs to another plan, which differs in config.dataset.count: 10000, now 9" in said
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        (["--fractions", "7"], "fractions.0 = 7.0: should be at most 1"),
+        (["--fractions", "0.1", "-1"], "fractions.1 = -1.0: should be more than 0"),
+        (["--stage.source.guidance", "inf"], "guidance = inf: should be a finite number"),
+        (["--stage.teacher.steps", "28"], "--stage.teacher.steps"),
+        (["--dataset.prompt", "of {nmae}"], "only {name} may stand in braces"),
+    ],
+)
+def test_overrides_are_held_to_the_ranges_of_a_preset(
+    tmp_path: Path, wrong: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*BASELINE, "--out", str(tmp_path / "d"), *wrong])
+    assert ended.value.code == 2
+    said = " ".join(capsys.readouterr().err.replace("│", " ").split())
+    assert told in said
+    assert not (tmp_path / "d").exists()
+
+
+def test_nothing_is_made_of_what_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "names.parquet").write_text("no parquet")
+    out = tmp_path / "d"
+    demo = ["plan", "configs/demo.toml", "--out", str(out), "--dataset"]
+    names = str(tmp_path / "names.parquet")
+    for argv, told in (
+        ([*demo, "enhanced", "--names", names], f"--names {names}: is not parquet; make it with"),
+        ([*demo, "enhancd"], "no [dataset.enhancd]; did you mean 'enhanced'?"),
+        (
+            [*demo, "baseline", "--dataset.count", "1", "--dataset.splits", "validation"],
+            "none of its 1 samples falls in validation; raise dataset.count",
+        ),
+    ):
+        assert main(argv) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("error: ")
+        assert told in line
+        assert not out.exists()
+
+
+def test_hours_have_no_exponent(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    overrides = ["--dataset.size-px", "2048", "--dataset.count", "1000"]
+    slow = ["--stage.source.steps", "4000"]
+    assert main([*BASELINE, "--out", str(tmp_path), *overrides, *slow]) == 0
+    row = next(
+        line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("RTX 4090")
+    )
+    # 1000 x (5.2 + 4000 x 17.7) TFLOP x 16 times the pixels, at 165 TFLOP/s.
+    assert row == ["RTX", "4090", "3,599", "5,960"]
+
+
+def test_scripts_see_the_warnings_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[Path] = []
+
+    def room_left(folder: Path) -> list[Room]:
+        asked.append(folder)
+        return [Room("the disk", 10, 3), Room("the quota of /x", None, None)]
+
+    monkeypatch.setattr(space, "room_left", room_left)
+    argv = [*BASELINE, "--dataset.count", "64", "--out", str(tmp_path / "d"), "--json"]
+    assert main(argv) == 0
+    said = capsys.readouterr()
+    told = json.loads(said.out)
+    assert asked == [tmp_path / "d"]
+    assert [warning.partition(" has ")[0] for warning in told["warnings"]] == ["the disk"] * 2
+    assert said.err.count("warning: the disk has") == 2
+    assert told["dataset"] == str(tmp_path / "d")
+    assert {one["gpu"] for one in told["gpu_hours"]} >= {"A100", "H100"}
