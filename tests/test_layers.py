@@ -43,13 +43,17 @@ def test_the_house_stands(checkout: Path) -> None:
     ("room", "line", "contract"),
     [
         ("schemas", "import shards.plan", DOWN),
+        ("metrics", "import models", DOWN),
+        ("shards", "def late():\n    from workflows import plan", DOWN),
         ("shards", "import tasks.forecast", DOWN),
         ("tasks", "import workflows.cli", DOWN),
         ("tasks", "import cluster", DOWN),
         ("cluster", "import slurm", DOWN),
         ("models", "import shards.tar", DOWN),
         ("workflows", "import ray", "Only cluster/ imports ray"),
+        ("models", "def late():\n    from ray.util import queue", "Only cluster/ imports ray"),
         ("tasks", "import submitit", "Only slurm/ imports submitit"),
+        ("cluster", "import submitit.core", "Only slurm/ imports submitit"),
     ],
 )
 def test_a_planted_import_is_found(checkout: Path, room: str, line: str, contract: str) -> None:
@@ -58,3 +62,15 @@ def test_a_planted_import_is_found(checkout: Path, room: str, line: str, contrac
     assert done.returncode == 1, done.stdout
     assert f"{contract} BROKEN" in done.stdout
     assert f"{room}.planted" in done.stdout
+
+
+def test_each_library_has_its_room_and_imports_go_down(checkout: Path) -> None:
+    for room, line in (
+        ("cluster", "import ray"),
+        ("slurm", "import submitit"),
+        ("workflows", "import cluster, slurm, tasks, models, shards, schemas"),
+        ("tasks", "import models, metrics, shards, schemas"),
+    ):
+        (checkout / room / "planted.py").write_text(f'"""Planted."""\n\n{line}\n')
+    done = lint(checkout)
+    assert done.returncode == 0, done.stdout
