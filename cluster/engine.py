@@ -16,8 +16,9 @@ from typing import Any, Generic, TypeVar
 import ray
 from ray.exceptions import ActorUnavailableError, RayError, RayTaskError
 
+from cluster.actor import Ran, actor_of
 from schemas.endings import CannotGoOn
-from schemas.lease import Lease, LeaseFailed, Worker, WorkerLost
+from schemas.lease import Lease, LeaseFailed, Outcome, OutOfTime, Worker, WorkerLost, WorkerReady
 
 Result = TypeVar("Result")
 
@@ -41,23 +42,22 @@ class Seats:
     lease_timeout_s: float = 3600.0
 
 
-class _Actor:
-    """A worker in a process of its own."""
+@dataclass(slots=True)
+class Usage:
+    """How the time of all workers was spent, between their first lease and their last."""
 
-    def __init__(self, worker: type[Worker[Any]], config: Any) -> None:
-        self._worker = worker(config)  # type: ignore[call-arg]
+    leases: int = 0
+    busy_s: float = 0.0
+    idle_s: float = 0.0
+    # How often a worker was done before its next lease had been queued.
+    starved: int = 0
+    longest_s: float = 0.0
 
-    def setup(self) -> str:
-        """Get ready; the node it lives on."""
-        self._worker.setup()
-        return str(ray.get_runtime_context().get_node_id())
-
-    def run(self, lease: Lease) -> Any:
-        """Do one lease."""
-        return self._worker.run(lease)
-
-    def answer(self) -> None:
-        """Show that it lives."""
+    @property
+    def busy_share(self) -> float:
+        """The part of the time that went into leases."""
+        whole_s = self.busy_s + self.idle_s
+        return self.busy_s / whole_s if whole_s else 0.0
 
 
 @dataclass(slots=True)
@@ -70,6 +70,7 @@ class _Seat:
     leases: deque[tuple[Any, Lease]] = field(default_factory=deque)
     started_at: float = 0.0
     probe: Any = None
+    num_done: int = 0
 
     def refs(self) -> list[Any]:
         """What to wait for: an answer to the probe, to the setup, or to the lease that runs."""
@@ -87,8 +88,12 @@ class Engine(Generic[Result]):
         config: Any,
         seats: Seats,
         stop: Callable[[], bool] = lambda: False,
+        deadline: float | None = None,
     ) -> None:
+        """No lease is started that would not end by the deadline, in seconds of the epoch."""
+        self.usage = Usage()
         self._worker, self._config, self._needs, self._stop = worker, config, seats, stop
+        self._deadline = deadline
         self._seats: list[_Seat] = []
         self._fresh: Iterator[Lease] = iter(())
         self._again: deque[Lease] = deque()
@@ -97,23 +102,25 @@ class Engine(Generic[Result]):
         self._deaths = 0
         self._left = 0
 
-    def run(
-        self, leases: Iterable[Lease], num_leases: int
-    ) -> Iterator[Result | LeaseFailed | WorkerLost]:
-        """The result of every lease, or why there is none; and every worker that was lost.
+    def run(self, leases: Iterable[Lease], num_leases: int) -> Iterator[Result | Outcome]:
+        """The result of every lease, or why there is none; workers that come and go.
 
-        An OSError of a worker is of the machine and not of the lease: it ends the run.
+        An OSError of a worker is of the machine and not of the lease, and CannotGoOn is of all
+        leases: both end the run.
         """
         self._fresh, self._left = iter(leases), num_leases
         try:
             while self._left and not self._stop():
                 self._fit_seats()
+                if not self._in_time(0) and not any(seat.leases for seat in self._seats):
+                    yield OutOfTime(leases_left=self._left, longest_s=self.usage.longest_s)
+                    return
                 yield from self._wait()
         finally:
             for seat in self._seats:
                 ray.kill(seat.actor)
 
-    def _wait(self) -> Iterator[Result | LeaseFailed | WorkerLost]:
+    def _wait(self) -> Iterator[Result | Outcome]:
         seat_of = {ref: seat for seat in self._seats for ref in seat.refs()}
         if not seat_of:
             time.sleep(TICK_S)  # the cluster has no room, until a node joins
@@ -127,12 +134,12 @@ class Engine(Generic[Result]):
                 ray.kill(seat.actor)
                 yield from self._died(seat, f"no result after {limit_s:g} s")
 
-    def _take(self, seat: _Seat, ref: Any) -> Iterator[Result | LeaseFailed | WorkerLost]:
+    def _take(self, seat: _Seat, ref: Any) -> Iterator[Result | Outcome]:
         """What has come back from a seat: it is ready, a result, an exception, or its death."""
         try:
             value = ray.get(ref)
         except RayTaskError as error:
-            if isinstance(error.cause, OSError):
+            if isinstance(error.cause, OSError | CannotGoOn):
                 raise error.cause from None
             if seat.node is None:
                 ray.kill(seat.actor)
@@ -152,33 +159,51 @@ class Engine(Generic[Result]):
                 ray.kill(seat.actor)
                 yield from self._died(seat, "lost its connection", node_lost=True)
             elif seat.node is None:
-                seat.node = value
+                seat.node = value.node
+                yield WorkerReady(host=value.host, on=value.on)
                 self._feed(seat)
             else:
+                self._count(seat, value)
                 self._finished(seat)
                 self._deaths = 0
                 self._left -= 1
-                yield value
+                yield value.result
+
+    def _count(self, seat: _Seat, ran: Ran) -> None:
+        self.usage.leases += 1
+        self.usage.busy_s += ran.busy_s
+        self.usage.longest_s = max(self.usage.longest_s, ran.busy_s)
+        # Before its first lease a worker waits for others to load, and not for the driver.
+        self.usage.idle_s += ran.idle_s if seat.num_done else 0.0
+        seat.num_done += 1
 
     def _finished(self, seat: _Seat) -> Lease:
         """The lease that a seat is done with, however it ended; the next one has begun by now."""
         _, lease = seat.leases.popleft()
+        waits = not seat.leases and not self._strikes[lease.shard]
         self._feed(seat)
+        self.usage.starved += waits and bool(seat.leases)
         return lease
 
     def _feed(self, seat: _Seat) -> None:
         """Queue leases on a ready seat; a suspect gets a seat for itself."""
         seat.started_at = time.monotonic()
-        if not seat.leases and self._suspects:
+        if not seat.leases and self._suspects and self._in_time(0):
             self._queue(seat, self._suspects.popleft())
             return
         if any(self._strikes[lease.shard] for _, lease in seat.leases):
             return
-        while len(seat.leases) < QUEUED and not self._stop():
+        while len(seat.leases) < QUEUED and not self._stop() and self._in_time(len(seat.leases)):
             lease = self._next()
             if lease is None:
                 return
             self._queue(seat, lease)
+
+    def _in_time(self, ahead: int) -> bool:
+        """Whether a lease with so many ahead of it would end before the deadline."""
+        if self._deadline is None:
+            return True
+        return time.time() + (ahead + 1) * self.usage.longest_s < self._deadline
 
     def _queue(self, seat: _Seat, lease: Lease) -> None:
         ref = seat.actor.run.options(name=f"{lease.shard} #{lease.attempt}").remote(lease)
@@ -189,9 +214,7 @@ class Engine(Generic[Result]):
             return self._again.popleft()
         return next(self._fresh, None)
 
-    def _died(
-        self, seat: _Seat, why: str, *, node_lost: bool = False
-    ) -> Iterator[LeaseFailed | WorkerLost]:
+    def _died(self, seat: _Seat, why: str, *, node_lost: bool = False) -> Iterator[Outcome]:
         """Replace a dead actor; blame the lease that had started, unless its node is gone."""
         self._seats.remove(seat)
         node_lost = node_lost or _node_is_gone(seat.node, why)
@@ -234,7 +257,8 @@ class Engine(Generic[Result]):
             if seat.node is not None and not seat.leases:
                 self._feed(seat)
         for _ in range(min(self._room(), self._left) - len(self._seats)):
-            self._seats.append(self._start())
+            if self._in_time(0):
+                self._seats.append(self._start())
 
     def _room(self) -> int:
         """How many actors the cluster has room for now; nodes come and go."""
@@ -252,7 +276,7 @@ class Engine(Generic[Result]):
             num_cpus=self._needs.num_cpus,
             max_restarts=0,
             max_task_retries=0,
-        )(_Actor)
+        )(actor_of(self._worker))
         actor: Any = actor_class.remote(self._worker, self._config)
         return _Seat(actor, actor.setup.remote())
 

@@ -19,7 +19,9 @@ EventKind = Literal[
     "shard-taken",
     "lease-failed",
     "lease-quarantined",
+    "worker-ready",
     "worker-lost",
+    "out-of-time",
 ]
 
 

@@ -7,7 +7,7 @@ metadata only, never pixels.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 
 from schemas.sample import PlannedSample
 
@@ -76,14 +76,33 @@ class WorkerLost:
     node_lost: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerReady:
+    """A worker that has loaded what it needs: on which host, and what it computes on."""
+
+    host: str
+    on: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutOfTime:
+    """The deadline is so near that no further lease would end before it."""
+
+    leases_left: int
+    longest_s: float
+
+
+# What an engine tells beside results.
+Outcome: TypeAlias = LeaseFailed | WorkerLost | WorkerReady | OutOfTime
+
 Result = TypeVar("Result", covariant=True)
 
 
 class Worker(Protocol[Result]):
     """`setup` once per worker, where models are loaded; then `run` for every lease."""
 
-    def setup(self) -> None:
-        """Load what every lease needs."""
+    def setup(self) -> str:
+        """Load what every lease needs; what it computes on, a processor or a GPU."""
         ...
 
     def run(self, lease: Lease) -> Result:

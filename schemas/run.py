@@ -37,6 +37,8 @@ class Run:
     """plan.parquet"""
     names: FileIdentity | None
     """the names that the plan was made from; null where the prompt has none"""
+    pilot_of: FileIdentity | None = None
+    """the plan of the dataset that this one is a pilot of"""
     code: str
     """hash of Relume's sources that planned"""
     libraries: dict[str, str]

@@ -54,7 +54,7 @@ def publish_run(dataset: Path, run: Run, plan: bytes) -> bool:
         if made:
             return True
     before, now = as_plain(read_run(dataset)), as_plain(run)
-    fixed = ("config", "plan", "names")
+    fixed = ("config", "plan", "names", "pilot_of")
     different = differences({key: before[key] for key in fixed}, {key: now[key] for key in fixed})
     if different:
         raise ValueError(

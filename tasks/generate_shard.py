@@ -18,6 +18,7 @@ from models.generators.generator import Generator, Pixels
 from schemas.config import DatasetConfig
 from schemas.lease import Lease, StagedShard
 from schemas.sample import PlannedSample, Stage, StageImage
+from shards.provenance import processor
 from shards.staging import Picture, ShardStage, picture
 
 # Encoding lets go of the interpreter, so a few threads keep up with painting.
@@ -46,9 +47,10 @@ class GenerateShard:
         self._config, self._made_by = config.config, config.made_by
         self.generator: Generator = build_generator(config.config)
 
-    def setup(self) -> None:
-        """Load the models."""
+    def setup(self) -> str:
+        """Load the models; what they compute on."""
         self.generator.load()
+        return processor()
 
     def run(self, lease: Lease) -> StagedShard:
         """Make and stage one shard."""

@@ -33,8 +33,8 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 class Advance(Protocol):
     """Told by the work how far it is."""
 
-    def __call__(self, done: float, total: float | None = None) -> None:
-        """Set how much is done, and how much there is if that has become known."""
+    def __call__(self, done: float, total: float | None = None, also: str = "") -> None:
+        """Set how much is done, how much there is once that is known, and a word on the work."""
         ...
 
 
@@ -126,16 +126,17 @@ def _bar(
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),
+        TextColumn("{task.fields[also]}"),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task(what, total=total, rate="")
+        task = progress.add_task(what, total=total, rate="", also="")
 
-        def advance(done: float, total: float | None = None) -> None:
+        def advance(done: float, total: float | None = None, also: str = "") -> None:
             elapsed = progress.tasks[0].elapsed or 0.0
             rate = f"{done / elapsed:,.1f} {unit}/s" if elapsed else ""
-            progress.update(task, completed=done, rate=rate)
+            progress.update(task, completed=done, rate=rate, also=also)
             if total is not None:
                 progress.update(task, total=total)
 
@@ -149,7 +150,7 @@ class _LogLines:
         self._console, self._what, self._unit, self._total = console, what, unit, total
         self._begun = self._said = time.monotonic()
 
-    def __call__(self, done: float, total: float | None = None) -> None:
+    def __call__(self, done: float, total: float | None = None, also: str = "") -> None:
         self._total = total if total is not None else self._total
         now = time.monotonic()
         if now - self._said < LOG_INTERVAL_S:
@@ -160,7 +161,7 @@ class _LogLines:
         if self._total:
             left_s = (self._total - done) / rate if rate else float("inf")
             line = f"{line}, of {self._total:,.0f}, {duration(left_s)} left"
-        self._console.print(Text(line))
+        self._console.print(Text(f"{line}, {also}" if also else line))
 
 
 def duration(seconds: float) -> str:

@@ -8,12 +8,19 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from schemas.event import Event
-from schemas.lease import LeaseFailed, StagedShard, WorkerLost
+from schemas.lease import (
+    LeaseFailed,
+    Outcome,
+    OutOfTime,
+    StagedShard,
+    WorkerLost,
+    WorkerReady,
+)
 from schemas.part import WHOLE
 from shards import events, filesystem, layout
 from shards.check_shard import MEND
@@ -29,7 +36,7 @@ from shards.publish import (
     set_aside_broken,
 )
 from shards.verify import verify
-from workflows.console import Console, counted
+from workflows.console import Console, counted, duration
 
 # Long enough for the slowest small write of another driver, short against a night's run.
 OLD_TEMPORARY_S = 3600.0
@@ -43,6 +50,9 @@ class Filling:
     ) -> None:
         self.shards = [shard for n, shard in enumerate(shards) if owner.part.has(n)]
         self.made = Counter[str]()
+        self.workers = 0
+        self.worker_s = 0.0
+        self._on: list[str] = []
         self._dataset, self._owner, self._console = dataset, owner, console
         self._begun = time.monotonic()
 
@@ -91,7 +101,10 @@ class Filling:
         }
 
     def publish(
-        self, outcomes: Iterable[StagedShard | LeaseFailed | WorkerLost], num_samples: int
+        self,
+        outcomes: Iterable[StagedShard | Outcome],
+        num_samples: int,
+        busy_share: Callable[[], float] | None = None,
     ) -> None:
         """Publish what an engine yields, and set aside what it gives up."""
         publisher = Publisher(self._dataset, self._owner)
@@ -99,11 +112,27 @@ class Filling:
             try:
                 for outcome in outcomes:
                     self._take(publisher, outcome)
-                    advance(self.made["samples"])
+                    also = f"{self.workers} workers"
+                    if busy_share and self.made["shards"]:
+                        also += f" {busy_share():.1%} busy"
+                    advance(self.made["samples"], also=also)
             except KeyboardInterrupt as stop:
                 why = str(stop) or "Ctrl-C"
                 self.note("run-stopped", why=why, shards=self.made["shards"])
                 raise
+
+    def _take(self, publisher: Publisher, outcome: StagedShard | Outcome) -> None:
+        match outcome:
+            case StagedShard():
+                self._publish_one(publisher, outcome)
+            case LeaseFailed():
+                self._lease_failed(outcome)
+            case WorkerReady():
+                self._worker_ready(outcome)
+            case WorkerLost():
+                self._worker_lost(outcome)
+            case OutOfTime():
+                self._out_of_time(outcome)
 
     def finish(self) -> float:
         """Note the end; seconds since the start."""
@@ -130,14 +159,6 @@ class Filling:
                 filesystem.remove_staged(folder)
         filesystem.remove_old_temporaries(self._dataset, OLD_TEMPORARY_S)
 
-    def _take(self, publisher: Publisher, outcome: StagedShard | LeaseFailed | WorkerLost) -> None:
-        if isinstance(outcome, StagedShard):
-            self._publish_one(publisher, outcome)
-        elif isinstance(outcome, LeaseFailed):
-            self._lease_failed(outcome)
-        else:
-            self._worker_lost(outcome)
-
     def _publish_one(self, publisher: Publisher, staged: StagedShard) -> None:
         done = staged.done
         try:
@@ -146,6 +167,7 @@ class Filling:
             self._console.warn(str(error))
             self.note("shard-taken", shard=done.shard, attempt=staged.attempt, error=str(error))
             return
+        self.worker_s += staged.seconds
         self.made.update(shards=1, samples=done.planned, failed=done.failed, bytes=done.tar.bytes)
         self.note(
             "shard-published",
@@ -156,7 +178,27 @@ class Filling:
             **{f"failed: {reason}": count for reason, count in staged.failures.items()},
         )
 
+    def _worker_ready(self, ready: WorkerReady) -> None:
+        self.workers += 1
+        self.note("worker-ready", host=ready.host, on=ready.on)
+        if self._on and ready.on not in self._on:
+            self._console.warn(
+                f"workers compute on {self._on[0]} and on {ready.on}, so bytes may differ in the "
+                "last digits"
+            )
+            self.note("stack-differs", differences=f"processor: {self._on[0]}, {ready.on}")
+        if ready.on not in self._on:
+            self._on.append(ready.on)
+
+    def _out_of_time(self, out: OutOfTime) -> None:
+        self._console.warn(
+            f"the deadline is nearer than the {duration(out.longest_s)} that a shard takes; "
+            f"{counted(out.leases_left, 'shard')} left for the next run of the same command"
+        )
+        self.note("out-of-time", left=out.leases_left, longest_s=round(out.longest_s, 3))
+
     def _worker_lost(self, lost: WorkerLost) -> None:
+        self.workers = max(self.workers - 1, 0)
         what = "a node" if lost.node_lost else "a worker"
         self._console.warn(f"{what} was lost and is replaced: {lost.cause}")
         self.note("worker-lost", cause=lost.cause, node_lost=lost.node_lost)

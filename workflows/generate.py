@@ -6,7 +6,7 @@ import os
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,17 +14,19 @@ import tyro
 
 from workflows.cli import DONE, INCOMPLETE, parse, run_verb
 from workflows.console import Console, counted, duration, size
+from workflows.deadline import parse_deadline
+from workflows.pilot import plan_pilot, tell_cost_of_whole
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from schemas.lease import Lease, LeaseFailed, StagedShard, WorkerLost
+    from schemas.lease import Lease, Outcome, StagedShard
     from schemas.run import GeneratorRecord, Run
     from shards.owner import Owner
-    from tasks.generate_shard import GenerateConfig, GenerateShard
+    from tasks.generate_shard import GenerateConfig
     from workflows.filling import Filling
 
-    RunLeases = Callable[[Iterator[Lease], int], Iterator[StagedShard | LeaseFailed | WorkerLost]]
+    RunLeases = Callable[[Iterator[Lease], int], Iterator[StagedShard | Outcome]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +47,13 @@ class Arguments:
     """at most so many workers; without it as many as the cluster has room for"""
     lease_timeout_s: float = 3600.0
     """a shard that takes longer than this has failed"""
+    deadline: str | None = None
+    """start no shard that would not end by then: 2026-11-30T06:00, 3h30min or none; without it the
+    end of the Slurm job, where there is one"""
+    limit: int | None = None
+    """make a pilot of so many samples in the folder --out first, and say what the whole costs"""
+    out: Path | None = None
+    """folder of the pilot"""
     here: Annotated[bool, tyro.conf.arg(help="in this process, without Ray")] = False
 
 
@@ -57,25 +66,33 @@ def main(argv: list[str]) -> int:
     from shards.run import read_planned
 
     part = parse_part(arguments.part)
-    _check_place(arguments.dataset)
+    if (arguments.limit is None) != (arguments.out is None):
+        raise ValueError("--limit and --out: a pilot needs both, how many samples and which folder")
+    for place in (arguments.dataset, arguments.out):
+        _check_place(place)
     run, plan = read_planned(arguments.dataset)
+    whole = plan.num_rows
+    if arguments.limit is not None and arguments.out is not None:
+        plan_pilot(arguments.out, run, plan, arguments.limit)
+        arguments = replace(arguments, dataset=arguments.out)
+        run, plan = read_planned(arguments.dataset)
     with Owner(arguments.dataset, part) as owner:
-        return _generate(arguments, run, plan, owner)
+        return _generate(arguments, run, plan, owner, whole)
 
 
-def _check_place(dataset: Path) -> None:
+def _check_place(dataset: Path | None) -> None:
     """A submitted job runs in a temporary copy of the tree, and a dataset in there is lost."""
-    if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ and not dataset.is_absolute():
+    if dataset and "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ and not dataset.is_absolute():
         raise ValueError(f"{dataset}: under a Ray job the dataset's path must be absolute")
 
 
-def _generate(arguments: Arguments, run: Run, plan: pa.Table, owner: Owner) -> int:
+def _generate(arguments: Arguments, run: Run, plan: pa.Table, owner: Owner, whole: int) -> int:
     import pyarrow as pa
     import pyarrow.compute as pc
 
     from shards.manifest import rebuild
     from shards.plan import shard_names
-    from tasks.generate_shard import GenerateConfig, GenerateShard
+    from tasks.generate_shard import GenerateConfig
     from workflows.filling import Filling
 
     dataset, console = arguments.dataset, Console()
@@ -88,26 +105,32 @@ def _generate(arguments: Arguments, run: Run, plan: pa.Table, owner: Owner) -> i
     outstanding = filling.outstanding(retry_failed=arguments.retry_failed)
     num_samples = pc.sum(pc.is_in(plan["shard"], pa.array(outstanding, pa.string()))).as_py() or 0
     if outstanding:
-        with _engine(arguments, GenerateShard(config), config, console) as run_leases:
+        with _engine(arguments, config, console) as (run_leases, busy_share):
             outcomes = run_leases(_leases(plan, outstanding), len(outstanding))
-            filling.publish(outcomes, num_samples)
+            filling.publish(outcomes, num_samples, busy_share)
     now = rebuild(dataset, run, shard_names(plan))
     seconds = filling.finish()
     missing = [shard for shard in filling.shards if shard not in now.done]
     failed = sum(now.done[shard].failed for shard in filling.shards if shard in now.done)
     _tell(console, arguments, filling, seconds, missing, failed)
+    if arguments.limit is not None:
+        tell_cost_of_whole(console, filling, whole)
     return INCOMPLETE if missing or failed else DONE
 
 
 @contextmanager
 def _engine(
-    arguments: Arguments, worker: GenerateShard, config: GenerateConfig, console: Console
-) -> Iterator[RunLeases]:
-    """What does the leases: the actors of a Ray cluster, or this process."""
+    arguments: Arguments, config: GenerateConfig, console: Console
+) -> Iterator[tuple[RunLeases, Callable[[], float] | None]]:
+    """What does the leases: the actors of a Ray cluster, or this process; and how busy they are."""
+    from tasks.generate_shard import GenerateShard
+
+    deadline = parse_deadline(arguments.deadline, os.environ)
     if arguments.here:
         from workflows import in_process
 
-        yield lambda leases, _: in_process.run(leases, worker)
+        worker = GenerateShard(config)
+        yield lambda leases, count: in_process.run(leases, count, worker, deadline), None
         return
     from cluster.connect import connected
     from cluster.engine import Engine, Seats
@@ -115,7 +138,8 @@ def _engine(
     seats = Seats(most=arguments.workers, lease_timeout_s=arguments.lease_timeout_s)
     with connected(arguments.address) as where:
         console.note(f"on Ray: {where}")
-        yield Engine(type(worker), config, seats).run
+        engine = Engine(GenerateShard, config, seats, deadline=deadline)
+        yield engine.run, lambda: engine.usage.busy_share
 
 
 def _agree(

@@ -2,40 +2,54 @@
 
 from __future__ import annotations
 
+import socket
+import time
 import traceback
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TypeVar
 
-from schemas.lease import Lease, LeaseFailed, Worker
+from schemas.endings import CannotGoOn
+from schemas.lease import Lease, LeaseFailed, Outcome, OutOfTime, Worker, WorkerReady
 
 STRIKES = 3
 
 Result = TypeVar("Result")
 
 
-def run(leases: Iterable[Lease], worker: Worker[Result]) -> Iterator[Result | LeaseFailed]:
+def run(
+    leases: Iterable[Lease], num_leases: int, worker: Worker[Result], deadline: float | None = None
+) -> Iterator[Result | Outcome]:
     """The result of every lease, or why there is none after three attempts.
 
-    An OSError is of the machine and not of the lease: it ends the run.
+    An OSError is of the machine and not of the lease, and CannotGoOn is of all leases: both end the
+    run. No lease is started that would not end by the deadline.
     """
-    ready = False
-    for lease in leases:
-        if not ready:  # models are not loaded for nothing
-            worker.setup()
-            ready = True
-        for strike in range(1, STRIKES + 1):
-            attempt = replace(lease, attempt=lease.attempt + strike - 1)
-            try:
-                yield worker.run(attempt)
-                break
-            except OSError:
-                raise
-            except Exception as error:
-                yield LeaseFailed(
-                    shard=attempt.shard,
-                    attempt=attempt.attempt,
-                    error=f"{type(error).__name__}: {error}",
-                    traceback=traceback.format_exc(),
-                    given_up=strike == STRIKES,
-                )
+    longest_s = 0.0
+    for number, lease in enumerate(leases):
+        if deadline is not None and time.time() + longest_s >= deadline:
+            yield OutOfTime(leases_left=num_leases - number, longest_s=longest_s)
+            return
+        if number == 0:  # models are not loaded for nothing
+            yield WorkerReady(host=socket.gethostname(), on=worker.setup())
+        begun = time.monotonic()
+        yield from _attempts(lease, worker)
+        longest_s = max(longest_s, time.monotonic() - begun)
+
+
+def _attempts(lease: Lease, worker: Worker[Result]) -> Iterator[Result | Outcome]:
+    for strike in range(1, STRIKES + 1):
+        attempt = replace(lease, attempt=lease.attempt + strike - 1)
+        try:
+            yield worker.run(attempt)
+            return
+        except (OSError, CannotGoOn):
+            raise
+        except Exception as error:
+            yield LeaseFailed(
+                shard=attempt.shard,
+                attempt=attempt.attempt,
+                error=f"{type(error).__name__}: {error}",
+                traceback=traceback.format_exc(),
+                given_up=strike == STRIKES,
+            )

@@ -16,7 +16,8 @@ from ray.cluster_utils import Cluster
 
 from cluster.connect import connected
 from cluster.engine import Engine, Seats, WorkersKeepDying
-from schemas.lease import Lease, LeaseFailed, WorkerLost
+from schemas.endings import CannotGoOn
+from schemas.lease import Lease, LeaseFailed, OutOfTime, WorkerLost, WorkerReady
 
 # Workers of a test module cannot be imported by name in another process.
 ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -35,11 +36,12 @@ class Mischief:
         self.kind, _, folder = what.partition(":")
         self.folder = Path(folder)
 
-    def setup(self) -> None:
+    def setup(self) -> str:
         if self.kind == "crash while loading":
             os.kill(os.getpid(), signal.SIGSEGV)
         if self.kind == "refuse to load":
             raise RuntimeError("no such weights")
+        return "a processor"
 
     def run(self, lease: Lease) -> str:
         if lease.shard == POISON or self.kind == "always die":
@@ -61,6 +63,8 @@ class Mischief:
                 os.kill(os.getpid(), signal.SIGSEGV)
             case "hang" if lease.attempt == 1:
                 time.sleep(600)
+            case "cannot go on":
+                raise CannotGoOn("set a smaller batch")
             case "fill the disk":
                 raise OSError(28, "No space left on device", "/data/x")
 
@@ -69,8 +73,8 @@ class Slow:
     def __init__(self, folder: str) -> None:
         self.folder = folder
 
-    def setup(self) -> None:
-        pass
+    def setup(self) -> str:
+        return "a processor"
 
     def run(self, lease: Lease) -> str:
         time.sleep(0.3)
@@ -179,8 +183,43 @@ def test_stop_gives_out_no_more_leases(here: str, tmp_path: Path) -> None:
     seats = Seats(num_cpus=0.5)
     engine = Engine(Mischief, f"nothing:{tmp_path}", seats, stop=lambda: len(done) >= 5)
     for outcome in engine.run(leases(500), 500):
-        done.append(outcome)
+        done += [outcome] if isinstance(outcome, str) else []
     assert 5 <= len(done) < 40
+
+
+def test_no_lease_is_started_that_would_not_end_by_the_deadline(here: str, tmp_path: Path) -> None:
+    """Leases of 0.3 s until 3 s from now: what was started ends, and the rest is told."""
+    deadline = time.time() + 3
+    engine = Engine(Slow, str(tmp_path), Seats(num_cpus=1), deadline=deadline)
+    outcomes = list(engine.run(leases(500), 500))
+    ended = time.time()
+    done = [one for one in outcomes if isinstance(one, str)]
+    assert isinstance(outcomes[-1], OutOfTime)
+    assert outcomes[-1].leases_left == 500 - len(done)
+    assert outcomes[-1].longest_s >= 0.3
+    assert done
+    assert ended < deadline + 1
+    assert not [one for one in outcomes if isinstance(one, LeaseFailed | WorkerLost)]
+
+
+def test_a_deadline_that_is_over_starts_nothing(here: str, tmp_path: Path) -> None:
+    engine = Engine(Slow, str(tmp_path), Seats(num_cpus=1), deadline=time.time() - 1)
+    assert list(engine.run(leases(5), 5)) == [OutOfTime(leases_left=5, longest_s=0)]
+
+
+def test_no_worker_ever_lacks_a_queued_lease(here: str, tmp_path: Path) -> None:
+    """The next lease lies at the worker before it is done with this one."""
+    engine = Engine(Slow, str(tmp_path), Seats(num_cpus=0.5))
+    outcomes = list(engine.run(leases(40), 40))
+    assert len([one for one in outcomes if isinstance(one, WorkerReady)]) == 4
+    assert engine.usage.leases == 40
+    assert engine.usage.starved == 0
+    assert engine.usage.busy_share > 0.5
+
+
+def test_what_is_wrong_for_all_leases_ends_the_run(here: str, tmp_path: Path) -> None:
+    with pytest.raises(CannotGoOn, match="set a smaller batch"):
+        run("cannot go on", tmp_path)
 
 
 def test_an_address_where_nobody_is(here: str) -> None:
@@ -201,7 +240,7 @@ def test_the_loss_of_a_node_is_nobodys_fault(tmp_path: Path) -> None:
             engine = Engine(Slow, str(tmp_path), Seats(num_cpus=1))
             for outcome in engine.run(leases(24), 24):
                 outcomes.append(outcome)
-                if len(outcomes) == 6:
+                if sum(isinstance(one, str) for one in outcomes) == 6:
                     cluster.remove_node(doomed, allow_graceful=False)
         assert sorted(one for one in outcomes if isinstance(one, str)) == all_but(count=24)
         assert [one.node_lost for one in outcomes if isinstance(one, WorkerLost)] == [True]

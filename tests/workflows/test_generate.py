@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import pytest
 from schemas.lease import Lease, StagedShard
 from shards.events import read as read_events
 from shards.owner import Owner, writers
+from shards.reader import Reader
 from shards.verify import verify
 from tasks.generate_shard import GenerateShard
 from workflows import generate
@@ -283,3 +285,53 @@ def test_a_stop_is_orderly_and_the_same_command_continues(
     assert writers(dataset) == []
     with Owner(dataset) as owner:
         assert owner.took_over == []
+
+
+def test_a_pilot_is_a_part_of_the_whole_and_tells_its_cost(
+    planned: Callable[..., Path],
+    generated: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    dataset, pilot = planned("medium"), tmp_path / "pilot"
+    argv = ["generate", "--here", str(dataset), "--limit", "10", "--out", str(pilot)]
+    assert main(argv) == 0
+    said = capsys.readouterr().out
+    assert "the whole plan of 64 samples, at this rate" in said
+    assert "worker-hours" in said
+    assert list(verify(pilot)) == []
+    assert not list(dataset.glob("*/*.tar"))
+    # The pictures are those that the whole will have.
+    with Reader(pilot) as few, Reader(generated) as all_:
+        assert len(few) == 10
+        for position in range(len(few)):
+            there = all_.position(few.row(position)["id"])
+            assert few.read(position, "target") == all_.read(there, "target")
+    assert main(argv) == 0  # continued, and nothing left
+    assert "nothing was made now" in capsys.readouterr().err
+    assert main([*argv[:-1], str(dataset)]) == 2
+    assert "belongs to another plan" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", [["--limit", "3"], ["--out", "somewhere"]])
+def test_half_a_pilot(
+    planned: Callable[..., Path], options: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["generate", str(planned()), *options]) == 2
+    assert "a pilot needs both" in capsys.readouterr().err
+
+
+def test_no_shard_is_begun_that_would_not_end_in_time(
+    planned: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    dataset = planned("medium")
+    monkeypatch.setenv("SLURM_JOB_END_TIME", str(int(time.time())))
+    assert main(["generate", "--here", str(dataset)]) == 1
+    said = capsys.readouterr().err
+    assert "the deadline is nearer" in said
+    assert "10 shards left for the next run of the same command" in said
+    assert "out-of-time" in kinds(dataset)
+    assert main(["generate", "--here", str(dataset), "--deadline", "none"]) == 0
+    assert list(verify(dataset)) == []

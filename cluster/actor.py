@@ -1,0 +1,71 @@
+"""A worker in a process of its own, and what it tells the driver and Prometheus of its time."""
+
+from __future__ import annotations
+
+import socket
+import time
+from typing import Any, NamedTuple
+
+import ray
+from ray.util.metrics import Counter, Gauge
+
+from schemas.lease import Lease, Worker
+
+
+class Ready(NamedTuple):
+    """Where a worker lives, and what it computes on."""
+
+    node: str
+    host: str
+    on: str
+
+
+class Ran(NamedTuple):
+    """What came of a lease, how long it took, and how long the worker had waited for it."""
+
+    result: Any
+    busy_s: float
+    idle_s: float
+
+
+class Actor:
+    """Runs one worker; `actor_of` gives it the worker's name, which the dashboard shows."""
+
+    def __init__(self, worker: type[Worker[Any]], config: Any) -> None:
+        self._worker = worker(config)  # type: ignore[call-arg]
+        self._name = worker.__name__
+        self._free_since = 0.0
+
+    def setup(self) -> Ready:
+        """Get ready."""
+        on = self._worker.setup()
+        self._leases = Counter("relume_leases", "leases done", ("worker",))
+        self._busy = Counter("relume_busy_seconds", "seconds spent on leases", ("worker",))
+        self._idle = Counter("relume_idle_seconds", "seconds between leases", ("worker",))
+        self._last = Gauge("relume_lease_seconds", "seconds of the last lease", ("worker",))
+        for metric in (self._leases, self._busy, self._idle, self._last):
+            metric.set_default_tags({"worker": self._name})
+        self._free_since = time.monotonic()
+        return Ready(str(ray.get_runtime_context().get_node_id()), socket.gethostname(), on)
+
+    def run(self, lease: Lease) -> Ran:
+        """Do one lease."""
+        begun = time.monotonic()
+        idle_s = begun - self._free_since
+        result = self._worker.run(lease)
+        self._free_since = time.monotonic()
+        busy_s = self._free_since - begun
+        self._leases.inc()
+        self._busy.inc(busy_s)
+        # A counter takes no zero.
+        self._idle.inc(max(idle_s, 1e-9))
+        self._last.set(busy_s)
+        return Ran(result, busy_s, idle_s)
+
+    def answer(self) -> None:
+        """Show that it lives."""
+
+
+def actor_of(worker: type[Worker[Any]]) -> type[Actor]:
+    """An actor class that is called what the worker is called."""
+    return type(worker.__name__, (Actor,), {})

@@ -1,0 +1,47 @@
+"""A pilot: a small dataset made first, and what the whole will cost at its rate."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from workflows.console import Console, counted, duration, significant, size
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from schemas.run import Run
+    from workflows.filling import Filling
+
+
+def plan_pilot(out: Path, run: Run, plan: pa.Table, count: int) -> None:
+    """Plan a pilot of a dataset in a folder of its own."""
+    from schemas.run import FileIdentity
+    from shards.encoding import parquet_bytes, sha256
+    from shards.pilot import pilot_plan
+    from shards.run import publish_run
+
+    small = pilot_plan(plan, count, run.config.dataset.shard_size)
+    data = parquet_bytes(small)
+    identity = FileIdentity(sha256=sha256(data), rows=small.num_rows)
+    publish_run(out, replace(run, plan=identity, pilot_of=run.plan), data)
+
+
+def tell_cost_of_whole(console: Console, filling: Filling, whole: int) -> None:
+    """What the whole plan will take at the rate of the pilot."""
+    samples = filling.made["samples"]
+    if not samples:
+        console.note("nothing was made now, so the cost of the whole is not known")
+        return
+    worker_s = filling.worker_s / samples
+    lasts = duration(worker_s * whole / filling.workers)
+    console.heading(f"the whole plan of {whole:,} samples, at this rate")
+    console.facts(
+        {
+            "work": f"{significant(worker_s * whole / 3600)} worker-hours, "
+            f"{significant(worker_s)} s a sample, models loaded",
+            "time": f"{lasts} with {counted(filling.workers, 'worker')}, as many as now",
+            "disk": f"about {size(filling.made['bytes'] / samples * whole)}",
+        }
+    )
