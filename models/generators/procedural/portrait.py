@@ -77,6 +77,8 @@ def _head(people: People, face: Face, whole: Window) -> Floats:
     v = (whole.y - wide(face.y)) * wide(1 / face.b)
     below = np.maximum(v, 0)
     narrow = 1 - (np.float32(0.42) - np.float32(0.30) * wide(people.jaw)) * below * below
+    # Far below the chin it would pass through zero; at this width the egg has long been closed.
+    narrow = np.maximum(narrow, np.float32(0.3))
     u = (whole.x - wide(face.x)) * (wide(1 / face.a) / narrow)
     sharpness = wide(face.a) * np.float32(0.5 / whole.edge)
     return edge((1 - u * u - v * v) * sharpness)

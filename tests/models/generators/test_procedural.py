@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import fields
+import warnings
+from dataclasses import fields, replace
 from itertools import pairwise
 
 import numpy as np
@@ -55,6 +56,31 @@ def test_the_pictures_of_this_revision_do_not_change() -> None:
     pairs = paint_pairs(people, range(8), 64, 1.0, "shuffled")
     digests = [hashlib.sha256(pictures.tobytes()).hexdigest()[:16] for pictures in pairs]
     assert (PAINTER_REVISION, digests) == ("1", ["7e563b17838c7c24", "d3ece178c8ce3745"])
+
+
+@pytest.mark.parametrize("size_px", [64, 80, 96, 128, 192, 256, 512])
+def test_below_a_narrow_chin_nothing_is_divided_by_zero(size_px: int) -> None:
+    """Small heads whose jaw narrows to exactly nothing at the middle of one row of the picture."""
+    count = 48
+    people = draw_people(prompts(count), range(count))
+    row = np.float32((2 * (0.88 * size_px // 1) + 1) / size_px - 1)
+    heads = np.linspace(0.463, 0.50, count, dtype=np.float32)
+    down = (row - (people.shift_y - np.float32(0.10))) * (1 / heads)
+    jaw = np.maximum((np.float32(0.42) - 1 / (down * down)) / np.float32(0.30), 0)
+    narrow = replace(people, height=heads, jaw=jaw.astype(np.float32))
+    with np.errstate(divide="raise", invalid="raise", over="raise"):
+        paint_source(narrow, size_px)
+
+
+def test_no_person_brings_a_warning() -> None:
+    """Thousands of people, in every floating-point respect that numpy tells."""
+    count = 4000
+    with warnings.catch_warnings(), np.errstate(divide="raise", invalid="raise", over="raise"):
+        warnings.simplefilter("error")
+        people = draw_people(prompts(count), range(count))
+        pictures = paint_pairs(people, range(count), 64, 1.0, "shuffled")
+    for painted in pictures:
+        assert painted.std(axis=(1, 2, 3)).min() > 10
 
 
 def test_everything_is_single_precision() -> None:
