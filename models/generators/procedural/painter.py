@@ -15,7 +15,7 @@ from models.generators.procedural.people import People, draw_people
 from models.generators.procedural.portrait import paint_portrait
 
 # To be raised whenever a picture changes: a dataset begun with one revision refuses another.
-PAINTER_REVISION = "1"
+PAINTER_REVISION = "2"
 # Float bytes of a canvas that is worked on at once: what stays in a core's own cache is faster.
 CHUNK_BYTES = 1 << 19
 
