@@ -73,10 +73,11 @@ def unit_spread(tile: Floats) -> Floats:
 @lru_cache(maxsize=16)
 def lumps(size_px: int) -> Floats:
     """Noise as smooth as curls are large: the same lumps at every size of picture."""
-    tile, length = noise_tile(2 * size_px, "lumps"), max(2, size_px // 32)
+    tile, length = noise_tile(2 * size_px, "lumps"), max(2, size_px // 40)
     for _ in range(3):
         tile = blurred(blurred(tile, 0, length), 1, length)
-    return unit_spread(tile)
+    # Without its extremes no lump lies apart from the others.
+    return np.clip(unit_spread(tile), -1.6, 1.6)
 
 
 def _splitmix64(state: Seeds) -> Seeds:

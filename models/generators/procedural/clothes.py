@@ -75,8 +75,8 @@ def _collars(canvas: Floats, people: People, face: Face, middle: Window, inside:
     inside *= 1 - np.maximum(bare, shirt)
 
 
-def neck(canvas: Floats, people: People, face: Face, size_px: int) -> Floats:
-    """A neck that widens into the shoulders, in the shadow of the chin."""
+def neck(canvas: Floats, people: People, face: Face, size_px: int, worn: Floats) -> Floats:
+    """A neck that widens into the shoulders, in the shadow of the chin, bare or rolled in."""
     place = window(size_px, -0.45, 0.45, 0.1, 0.75)
     chin = face.y + face.b
     down = place.y - wide(chin)
@@ -89,7 +89,8 @@ def neck(canvas: Floats, people: People, face: Face, size_px: int) -> Floats:
     paint(canvas, place, bare, people.skin * np.float32(0.94))
     turtle = (people.collar == _TURTLENECK).astype(np.float32)
     top = wide(np.float32(0.05) - people.curl_down * np.float32(0.02)) - np.float32(0.5) * x * x
-    rolled = side * soft(place, down - top, 1) * soft(place, end + np.float32(0.05), 1)
+    rolled = soft(place, half + np.float32(0.015) - np.abs(x), 1)
+    rolled *= soft(place, down - top, 1) * soft(place, end + np.float32(0.05), 1)
     rolled *= wide(turtle)
     paint(canvas, place, rolled, people.clothes * np.float32(0.92))
     rim = band(place, end, np.full_like(chin, 0.016)) * soft(place, half - np.abs(x), 1)
@@ -97,6 +98,8 @@ def neck(canvas: Floats, people: People, face: Face, size_px: int) -> Floats:
     shade(canvas, place, rim, np.full_like(chin, 0.22))
     shadow = np.maximum(bare, rolled) * np.clip(1 - down * np.float32(4.5), 0, 1)
     shade(canvas, place, shadow, np.full_like(people.light, 0.30))
+    cloth = cut(worn, place)
+    np.maximum(cloth, rolled, out=cloth)
     mask = blank(canvas)
     cut(mask, place)[:] = bare * (1 - rolled)
     return mask

@@ -21,9 +21,10 @@ SHIFT_PX, SHIFT_SHARE = 0.7, 0.002
 
 def finish(portrait: Portrait, people: People, seeds: Seeds, gap: Floats, size_px: int) -> Floats:
     """The canvas of the targets; `gap` is one strength per picture."""
-    strength = gap[:, None, None, None]
-    moved = _moved(portrait.canvas, seeds, gap, size_px)
-    moved += (strength * np.float32(CRISPNESS)) * _edges(moved)
+    bordered = _moved(portrait.canvas, seeds, gap, size_px)
+    moved = _edges(bordered)
+    moved *= gap[:, None, None, None] * np.float32(CRISPNESS)
+    moved += bordered[:, :, 1:-1, 1:-1]
     light = texture(portrait, people, seeds, size_px)
     light *= wide(gap)
     light += 1
@@ -39,18 +40,19 @@ def gap_of_each(seeds: Seeds, gap: float, shuffled: bool) -> Floats:
 
 
 def _moved(canvas: Floats, seeds: Seeds, gap: Floats, size_px: int) -> Floats:
-    """The canvas shifted by a fraction of a pixel, or a few, differently for each picture."""
+    """The canvas shifted by a fraction of a pixel, or a few, and a pixel around it."""
     most = np.float32(SHIFT_PX + SHIFT_SHARE * size_px)
-    reach = int(most) + 1
+    reach = int(most) + 2
     padded = np.pad(canvas, ((0, 0), (0, 0), (reach, reach + 1), (reach, reach + 1)), mode="edge")
-    views = sliding_window_view(padded, (size_px + 1, size_px + 1), axis=(2, 3))
+    views = sliding_window_view(padded, (size_px + 3, size_px + 3), axis=(2, 3))
     down, across = (
         uniform(seeds, f"move {name}", -1, 1) * most * np.minimum(gap, 1)
         for name in ("down", "across")
     )
     row, column = np.floor(down), np.floor(across)
+    first = reach - 1
     near = views[
-        np.arange(len(canvas)), :, row.astype(np.intp) + reach, column.astype(np.intp) + reach
+        np.arange(len(canvas)), :, row.astype(np.intp) + first, column.astype(np.intp) + first
     ]
     # Linear interpolation between the whole pixels around each picture's shift.
     rows = near[:, :, 1:] - near[:, :, :-1]
@@ -62,14 +64,13 @@ def _moved(canvas: Floats, seeds: Seeds, gap: Floats, size_px: int) -> Floats:
     return columns
 
 
-def _edges(canvas: Floats) -> Floats:
+def _edges(bordered: Floats) -> Floats:
     """What a small blur takes away; adding it makes edges crisper."""
-    padded = np.pad(canvas, ((0, 0), (0, 0), (1, 1), (1, 1)), mode="edge")
-    around = padded[:, :, :-2, 1:-1] + padded[:, :, 2:, 1:-1]
-    around += padded[:, :, 1:-1, :-2]
-    around += padded[:, :, 1:-1, 2:]
+    around = bordered[:, :, :-2, 1:-1] + bordered[:, :, 2:, 1:-1]
+    around += bordered[:, :, 1:-1, :-2]
+    around += bordered[:, :, 1:-1, 2:]
     around *= np.float32(-0.25)
-    around += canvas
+    around += bordered[:, :, 1:-1, 1:-1]
     return around
 
 

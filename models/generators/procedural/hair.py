@@ -37,10 +37,10 @@ _STYLES = np.array(
 )
 # Strands run around the face, away from the crown, or along the edges of curls.
 _FLOW = np.array(
-    [(0.0, 1.0), (0.15, 0.85), (0.3, 0.0), (1.0, 0.0), (1.0, 0.0), (0.0, 1.0)], np.float32
+    [(0.0, 1.0), (0.15, 0.85), (0.25, 0.25), (1.0, 0.0), (1.0, 0.0), (0.0, 1.0)], np.float32
 )
 _RAGGED = np.array([0.06, 0.05, 0.10, 0.02, 0.02, 0.03], np.float32)
-_CURL_TURNS = 0.25
+_CURL_TURNS = 0.13
 PLACE = (-0.8, 0.8, -1.0, 0.85)
 
 

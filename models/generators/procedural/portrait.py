@@ -38,7 +38,7 @@ def paint_portrait(people: People, size_px: int) -> Portrait:
     canvas = _background(people, window(size_px))
     behind = hair.paint_behind(canvas, people, face, locks, size_px)
     worn = clothes.body(canvas, people, face, size_px)
-    neck = clothes.neck(canvas, people, face, size_px)
+    neck = clothes.neck(canvas, people, face, size_px, worn)
     features.ears(canvas, people, face, size_px, _EARS_SHOWN[people.hair_style])
     head = features.head(people, face, size_px)
     paint(canvas, bust, head, people.skin)

@@ -85,10 +85,11 @@ def _strand_light() -> Floats:
 def _tile(kind: str, size_px: int) -> Floats:
     """Noise of unit spread: round for pores, crossed for a weave."""
     tile = noise_tile(2 * size_px, kind)
-    grain = max(1, size_px // 128)
     if kind == "weave":
+        grain = max(1, size_px // 192)
         woof = blurred(noise_tile(2 * size_px, "woof"), 1, 2 * grain)
         return unit_spread(blurred(tile, 0, 2 * grain) + woof)
+    grain = max(1, size_px // 192)
     return unit_spread(blurred(blurred(tile, 0, grain), 1, grain))
 
 
