@@ -24,8 +24,8 @@ from models.generators.procedural.people import People
 _SUIT, _ROUND_NECK, _OPEN_COLLAR, _TURTLENECK, _NECKLINE = range(5)
 
 
-def body(canvas: Floats, people: People, face: Face, size_px: int) -> Floats:
-    """Shoulders in clothes, as a mask without what the clothes leave bare."""
+def body(canvas: Floats, people: People, face: Face, size_px: int) -> tuple[Floats, Floats]:
+    """Shoulders in clothes; returns the masks of the clothes and of what they leave bare."""
     place = window(size_px, top=0.28)
     x = place.x - wide(face.x)
     x2 = x * x
@@ -42,12 +42,15 @@ def body(canvas: Floats, people: People, face: Face, size_px: int) -> Floats:
     clothes = blank(canvas)
     cut(clothes, place)[:] = mask
     middle = window(size_px, -0.55, 0.55, 0.28)
-    _collars(canvas, people, face, middle, cut(clothes, middle))
-    return clothes
+    bare = blank(canvas)
+    inside = cut(clothes, middle)
+    cut(bare, middle)[:] = _collars(canvas, people, face, middle, inside)
+    inside -= cut(bare, middle)
+    return clothes, bare
 
 
-def _collars(canvas: Floats, people: People, face: Face, middle: Window, inside: Floats) -> None:
-    """A suit with a tie, an open shirt or a wide neckline; takes what is bare out of the mask."""
+def _collars(canvas: Floats, people: People, face: Face, middle: Window, inside: Floats) -> Floats:
+    """A suit with a tie, an open shirt or a wide neckline; returns what is bare."""
     across = np.abs(middle.x - wide(face.x))
     down = middle.y - wide(people.shift_y + np.float32(0.42))
     suit, shirt_only, low_cut = (
@@ -72,7 +75,7 @@ def _collars(canvas: Floats, people: People, face: Face, middle: Window, inside:
     flap = soft(middle, np.float32(0.045) - np.abs(across - neckline - np.float32(0.04)), 1)
     flap *= soft(middle, np.float32(0.20) - down, 1) * inside
     shade(canvas, middle, flap * shirt_only, np.full_like(people.light, -0.16))
-    inside *= 1 - np.maximum(bare, shirt)
+    return bare
 
 
 def neck(canvas: Floats, people: People, face: Face, size_px: int, worn: Floats) -> Floats:

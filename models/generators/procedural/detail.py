@@ -86,6 +86,6 @@ def _catch_lights(
     strength = wide(np.minimum(gap, 1) * np.float32(0.9))
     for eye in (-1, 1):
         x = face.x + np.float32(eye) * people.eye_gap + side * face.eye_b * np.float32(0.35)
-        spot = ellipse(place, x, y, radius, radius, 0.6) * strength
+        spot = ellipse(place, x, y, radius, radius, 0.35) * strength
         part = canvas[:, :, place.rows, place.columns]
         part += spot[:, None] * (np.float32(0.98) - part)

@@ -24,6 +24,7 @@ _GOLD = np.array((0.93, 0.80, 0.48), np.float32)
 _FULL, _GOATEE, _MOUSTACHE = range(3)
 STUBBLE = 0.2
 PLACE = (-0.6, 0.6, -0.8, 0.6)
+MOUTH = (-0.28, 0.28, 0.0, 0.46)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +117,7 @@ def beard(canvas: Floats, people: People, face: Face, size_px: int, inside: Floa
     side = np.maximum(u - np.float32(0.52), 0)
     line = mouth - np.float32(0.15) + np.float32(0.30) * u * u - np.float32(5.5) * side * side
     part += soft(low, (v - line) * wide(face.b), 2.6)
+    part *= np.clip(v * 5, 0, 1)
     stubble = people.beard < STUBBLE
     shape = people.beard_shape
     chin = 1 - (u * np.float32(2.5)) ** 2 - ((v - mouth - np.float32(0.15)) * np.float32(2.7)) ** 2
@@ -138,9 +140,9 @@ def beard(canvas: Floats, people: People, face: Face, size_px: int, inside: Floa
     return mask
 
 
-def mouth(canvas: Floats, people: People, face: Face, size_px: int) -> None:
-    """Two lips along a curve; between them a line, or teeth in a smile."""
-    place = window(size_px, -0.28, 0.28, 0.0, 0.46)
+def mouth(canvas: Floats, people: People, face: Face, size_px: int) -> Floats:
+    """Two lips along a curve, between them a line or teeth; returns the mask in its window."""
+    place = window(size_px, *MOUTH)
     x = (place.x - wide(face.x)) * wide(1 / people.mouth)
     inside = np.maximum(1 - x * x, 0)
     line = wide(face.mouth_y) - wide(people.smile) * (x * x - np.float32(0.5))
@@ -153,7 +155,8 @@ def mouth(canvas: Floats, people: People, face: Face, size_px: int) -> None:
     under = below - wide(people.lower_lip + people.teeth + np.float32(0.022))
     hollow = np.maximum(1 - np.abs(under) * 30, 0) * np.maximum(1 - (x * np.float32(1.6)) ** 2, 0)
     shade(canvas, place, hollow, np.full_like(people.smile, 0.13))
-    lips = soft(place, np.minimum(lower - below, below + upper), 1) * presence
+    lips = soft(place, np.minimum(lower - below, below + upper), 1)
+    lips *= presence
     paint(canvas, place, lips, people.lips)
     shade(canvas, place, lips * (below < 0), np.full_like(people.smile, 0.12))
     between = band(place, below + half, np.full_like(people.mouth, 0.004)) * presence
@@ -161,6 +164,7 @@ def mouth(canvas: Floats, people: People, face: Face, size_px: int) -> None:
     shown = wide((people.teeth > 0).astype(np.float32)) * np.minimum(inside * 2, 1)
     teeth = soft(place, half - np.abs(below), 0.8) * shown
     paint(canvas, place, teeth, np.broadcast_to(_TEETH, people.skin.shape))
+    return lips
 
 
 def nose(canvas: Floats, people: People, face: Face, size_px: int) -> None:

@@ -37,10 +37,10 @@ _STYLES = np.array(
 )
 # Strands run around the face, away from the crown, or along the edges of curls.
 _FLOW = np.array(
-    [(0.0, 1.0), (0.15, 0.85), (0.25, 0.25), (1.0, 0.0), (1.0, 0.0), (0.0, 1.0)], np.float32
+    [(0.0, 1.0), (0.15, 0.85), (0.6, 0.4), (1.0, 0.0), (1.0, 0.0), (0.0, 1.0)], np.float32
 )
-_RAGGED = np.array([0.06, 0.05, 0.10, 0.02, 0.02, 0.03], np.float32)
-_CURL_TURNS = 0.13
+_RAGGED = np.array([0.06, 0.05, 0.10, 0.01, 0.01, 0.02], np.float32)
+_CURL_TURNS = 0.12
 PLACE = (-0.8, 0.8, -1.0, 0.85)
 
 
@@ -88,11 +88,15 @@ def _outline(people: People, face: Face, u: Floats, above: Floats, below: Floats
     side, low, longer, straight = _STYLES[people.hair_style].T[:4]
     curly = (people.hair_style == _CURLY).astype(np.float32)
     bald = people.hair_style == _BALD
-    volume = people.hair_volume * (1 + curly * people.hair_length)
+    short = (people.hair_style == _SHORT).astype(np.float32)
+    more = curly * people.hair_length + short * (np.float32(1.5) * people.hair_length - 0.75)
+    volume = people.hair_volume * (1 + more)
     crown = face.b / (face.b + np.where(bald, np.float32(0), volume))
     wider = face.a / (face.a + volume * side)
     across = u * wide(wider)
-    up = above * wide(crown)
+    # A parting makes one side higher.
+    lean = 1 - wide(people.parting * np.float32(0.16)) * across
+    up = above * wide(crown) * lean
     fall = below * wide(1 / (low + longer * people.hair_length))
     fall *= fall
     # The fourth power makes long hair fall straight instead of closing like an egg.
@@ -145,7 +149,7 @@ def strands(people: People, face: Face, hair: Hair, size_px: int) -> Floats:
     above = np.minimum(hair.down, 0)
     run: Floats = np.sqrt(hair.across * hair.across + above * above)
     run *= wide(around)
-    run += wide(away) * hair.across / np.maximum(hair.down + np.float32(1.35), np.float32(0.2))
+    run += wide(away) * hair.across / np.maximum(hair.down + np.float32(1.75), np.float32(0.4))
     run += wide((people.hair_style == _CURLY) * np.float32(_CURL_TURNS)) * hair.curls
     width_px = np.float32(1.25 + size_px / 400)
     run *= wide(face.a * (np.float32(size_px / 2) / width_px))

