@@ -51,23 +51,27 @@ def noise_tile(size_px: int, purpose: str) -> Floats:
 def windows_of(tile: Floats, down: Floats, across: Floats, height: int, width: int) -> Floats:
     """Each picture's own part of a tile, at its place in [0, 1) downwards and across."""
     views = sliding_window_view(tile, (height, width))
-    rows = (down * np.float32(views.shape[0])).astype(np.intp)
-    columns = (across * np.float32(views.shape[1])).astype(np.intp)
+    # A product with the count itself could be rounded up to it, which is no index.
+    rows = (down * np.float32(views.shape[0] - 1)).astype(np.intp)
+    columns = (across * np.float32(views.shape[1] - 1)).astype(np.intp)
     return views[rows, columns]
 
 
 def blurred(tile: Floats, axis: int, length: int) -> Floats:
     """A mean over `length` cells that goes around at the end."""
-    total = tile.copy()
-    for step in range(1, length):
-        total += np.roll(tile, step, axis)
-    return total / np.float32(length)
+    around = np.concatenate((np.take(tile, range(-length, 0), axis, mode="wrap"), tile), axis)
+    # A running sum has one order of adding on every processor.
+    ends = np.cumsum(around, axis=axis, dtype=np.float64)
+    count = tile.shape[axis]
+    later = np.take(ends, range(length, length + count), axis)
+    earlier = np.take(ends, range(count), axis)
+    return np.asarray((later - earlier) / length, np.float32)
 
 
 def unit_spread(tile: Floats) -> Floats:
     """The same noise with a spread of one."""
-    spread = np.sqrt(np.mean(tile.astype(np.float64) ** 2))
-    return np.asarray(tile / spread, np.float32)
+    total = np.cumsum(np.square(tile.astype(np.float64)).ravel())[-1]
+    return np.asarray(tile / np.sqrt(total / tile.size), np.float32)
 
 
 @lru_cache(maxsize=16)
