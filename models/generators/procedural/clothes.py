@@ -34,7 +34,7 @@ def body(canvas: Floats, people: People, face: Face, size_px: int) -> tuple[Floa
     below = place.y - wide(people.shift_y) - slope
     mask = edge(below * np.float32(1 / place.edge))
     paint(canvas, place, mask, people.clothes)
-    stripe = np.clip(wave(below * 14) * 3, 0, 1) * mask
+    stripe = np.clip(wave(below * 9) * 3, 0, 1) * mask
     knitted = np.isin(people.collar, (_ROUND_NECK, _TURTLENECK))
     paint(canvas, place, stripe * wide(people.stripes * 3 * knitted), people.shirt)
     lit = x * wide(people.light) * np.float32(0.22) - below * np.float32(0.18)

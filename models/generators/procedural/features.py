@@ -51,7 +51,7 @@ def face_of(people: People) -> Face:
         y=y,
         a=people.width,
         b=people.height,
-        eye_y=y - people.height * np.float32(0.06),
+        eye_y=y - people.height * people.eye_level,
         eye_a=people.eye_size,
         eye_b=people.eye_size * people.eye_open,
         nose_y=nose_y,

@@ -66,6 +66,7 @@ class People:
     eye_gap: Floats
     eye_size: Floats
     eye_open: Floats
+    eye_level: Floats
     eye_tilt: Floats
     lashes: Floats
     crease: Floats

@@ -120,7 +120,7 @@ def _wrinkles(portrait: Portrait, people: People, size_px: int) -> Floats:
     part -= np.maximum(1 - np.abs(fold) * fine, 0) * ends
     out = u - wide((people.eye_gap + face.eye_a) / face.a)
     near = np.maximum(1 - np.abs(out - np.float32(0.11)) * 10, 0)
-    spread = (v + np.float32(0.06)) / (np.maximum(out, 0) + np.float32(0.12))
+    spread = (v + wide(people.eye_level)) / (np.maximum(out, 0) + np.float32(0.12))
     crow = np.maximum(wave(spread * np.float32(2.4)) - np.float32(0.3), 0) * near
     part -= crow * np.maximum(1 - np.abs(spread), 0)
     lines *= cut(portrait.skin, window(size_px, *features.PLACE))
