@@ -34,9 +34,10 @@ def body(canvas: Floats, people: People, face: Face, size_px: int) -> tuple[Floa
     below = place.y - wide(people.shift_y) - slope
     mask = edge(below * np.float32(1 / place.edge))
     paint(canvas, place, mask, people.clothes)
-    stripe = np.clip(wave(below * 9) * 3, 0, 1) * mask
-    knitted = np.isin(people.collar, (_ROUND_NECK, _TURTLENECK))
-    paint(canvas, place, stripe * wide(people.stripes * 3 * knitted), people.shirt)
+    striped = people.stripes * 3 * np.isin(people.collar, (_ROUND_NECK, _TURTLENECK))
+    if striped.any():
+        stripe = np.clip(wave(below * 9) * 3, 0, 1) * mask
+        paint(canvas, place, stripe * wide(striped), people.shirt)
     lit = x * wide(people.light) * np.float32(0.22) - below * np.float32(0.18)
     shade(canvas, place, mask * lit, np.full_like(people.light, -1))
     clothes = blank(canvas)
@@ -54,28 +55,33 @@ def _collars(canvas: Floats, people: People, face: Face, middle: Window, inside:
     across = np.abs(middle.x - wide(face.x))
     down = middle.y - wide(people.shift_y + np.float32(0.42))
     suit, shirt_only, low_cut = (
-        wide((people.collar == kind).astype(np.float32))
-        for kind in (_SUIT, _OPEN_COLLAR, _NECKLINE)
+        (people.collar == kind).astype(np.float32) for kind in (_SUIT, _OPEN_COLLAR, _NECKLINE)
     )
-    opening = np.float32(0.32) - np.float32(0.55) * down
-    shirt = soft(middle, opening - across, 1) * inside * suit
-    paint(canvas, middle, shirt, people.shirt)
-    lapel = soft(middle, np.float32(0.05) - np.abs(across - opening), 1)
-    shade(canvas, middle, lapel * inside * suit, np.full_like(people.light, 0.28))
-    knot = np.maximum(np.float32(0.05) - np.abs(down - np.float32(0.19)), 0) * np.float32(0.5)
-    tie = soft(middle, np.float32(0.030) + np.float32(0.05) * down + knot - across, 1)
-    tie *= soft(middle, down - np.float32(0.15), 1) * inside * suit
-    paint(canvas, middle, tie, people.clothes[:, ::-1] * np.float32(0.8))
-    neckline = (
-        wide(np.where(people.collar == _NECKLINE, np.float32(0.27), np.float32(0.20)))
-        - np.float32(0.55) * down
-    )
-    bare = soft(middle, neckline - across, 1) * inside * np.maximum(shirt_only, low_cut)
+    if suit.any():
+        _suit(canvas, people, middle, across, down, inside * wide(suit))
+    open_neck = np.maximum(shirt_only, low_cut)
+    if not open_neck.any():
+        return np.zeros_like(inside)
+    neckline = wide(np.float32(0.20) + np.float32(0.07) * low_cut) - np.float32(0.55) * down
+    bare = soft(middle, neckline - across, 1) * inside * wide(open_neck)
     paint(canvas, middle, bare, people.skin * np.float32(0.93))
     flap = soft(middle, np.float32(0.045) - np.abs(across - neckline - np.float32(0.04)), 1)
     flap *= soft(middle, np.float32(0.20) - down, 1) * inside
-    shade(canvas, middle, flap * shirt_only, np.full_like(people.light, -0.16))
+    shade(canvas, middle, flap * wide(shirt_only), np.full_like(people.light, -0.16))
     return bare
+
+
+def _suit(
+    canvas: Floats, people: People, middle: Window, across: Floats, down: Floats, worn: Floats
+) -> None:
+    opening = np.float32(0.32) - np.float32(0.55) * down
+    paint(canvas, middle, soft(middle, opening - across, 1) * worn, people.shirt)
+    lapel = soft(middle, np.float32(0.05) - np.abs(across - opening), 1)
+    shade(canvas, middle, lapel * worn, np.full_like(people.light, 0.28))
+    knot = np.maximum(np.float32(0.05) - np.abs(down - np.float32(0.19)), 0) * np.float32(0.5)
+    tie = soft(middle, np.float32(0.030) + np.float32(0.05) * down + knot - across, 1)
+    tie *= soft(middle, down - np.float32(0.15), 1) * worn
+    paint(canvas, middle, tie, people.clothes[:, ::-1] * np.float32(0.8))
 
 
 def neck(canvas: Floats, people: People, face: Face, size_px: int, worn: Floats) -> Floats:
@@ -96,7 +102,7 @@ def neck(canvas: Floats, people: People, face: Face, size_px: int, worn: Floats)
     rolled *= soft(place, down - top, 1) * soft(place, end + np.float32(0.05), 1)
     rolled *= wide(turtle)
     paint(canvas, place, rolled, people.clothes * np.float32(0.92))
-    rim = band(place, end, np.full_like(chin, 0.016)) * soft(place, half - np.abs(x), 1)
+    rim = band(place, end, np.full_like(chin, 0.016)) * side
     rim *= wide((people.collar == _ROUND_NECK).astype(np.float32))
     shade(canvas, place, rim, np.full_like(chin, 0.22))
     shadow = np.maximum(bare, rolled) * np.clip(1 - down * np.float32(4.5), 0, 1)

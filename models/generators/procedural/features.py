@@ -109,6 +109,8 @@ def beard(canvas: Floats, people: People, face: Face, size_px: int, inside: Floa
     low = window(size_px, -0.6, 0.6, -0.2, 0.6)
     first = low.rows.start - place.rows.start
     mask = np.zeros_like(inside)
+    if not people.beard.any():
+        return mask
     part = mask[:, first:]
     v = (low.y - wide(face.y)) * wide(1 / face.b)
     u = np.abs(low.x - wide(face.x)) * wide(1 / face.a)

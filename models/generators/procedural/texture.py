@@ -48,7 +48,8 @@ def texture(portrait: Portrait, people: People, seeds: Seeds, size_px: int) -> F
     weave *= np.float32(CLOTH)
     cut(light, worn)[:] += weave
     bust = window(size_px, *features.PLACE)
-    cut(light, bust)[:] += _wrinkles(portrait, people, size_px)
+    if people.wrinkles.any():
+        cut(light, bust)[:] += _wrinkles(portrait, people, size_px)
     return light
 
 
