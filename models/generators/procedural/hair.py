@@ -135,9 +135,11 @@ def paint_front(canvas: Floats, people: People, hair: Hair, size_px: int) -> Non
     """Hair before the head, lighter where the lamp meets it and darker towards the ends."""
     place = window(size_px, *PLACE)
     paint(canvas, place, hair.front, people.hair)
-    sheen = 1 - ((hair.down + np.float32(0.72)) * np.float32(2.6)) ** 2
-    np.maximum(sheen, 0, out=sheen)
-    sheen = sheen * (wide(people.light * np.float32(0.20)) * hair.across + np.float32(0.16))
+    level = hair.down + np.float32(0.78) - np.float32(0.12) * hair.across * hair.across
+    sheen = np.maximum(1 - level * level * 5, 0)
+    # Squared, it begins softly.
+    sheen *= sheen
+    sheen *= wide(people.light * np.float32(0.18)) * hair.across + np.float32(0.16)
     sheen += hair.across * wide(people.light * np.float32(0.10))
     sheen -= np.clip(hair.down, -0.4, 1) * np.float32(0.10)
     shade(canvas, place, hair.front * sheen, np.full_like(people.light, -1))

@@ -20,10 +20,12 @@ from models.generators.procedural.chance import (
 )
 from models.generators.procedural.people import People
 from models.generators.procedural.portrait import Portrait
+from schemas.truth import HAIR_STYLES
 
 # Strength of each at gap 1, in shares of a pixel's own brightness.
 PORES, STRANDS, CLOTH, GRAIN = 0.019, 0.13, 0.040, 0.010
 WRINKLE, FRECKLE = 0.15, 0.05
+_CURLY = HAIR_STYLES.index("curly")
 # Strands next to each other before they repeat: a power of two.
 _STRANDS = 4096
 
@@ -69,6 +71,7 @@ def _fibres(portrait: Portrait, people: People, seeds: Seeds, size_px: int) -> F
     fibres: Floats = _strand_light()[number]
     # Equal shares of a dark brightness would hardly be seen.
     strength = np.float32(1.5) - people.hair.mean(axis=1)
+    strength *= np.where(people.hair_style == _CURLY, np.float32(0.7), np.float32(1))
     fibres *= wide(strength) * (
         np.float32(STRANDS) + np.float32(0.3 * STRANDS) * portrait.hair.curls
     )
