@@ -15,7 +15,7 @@ from schemas.records import column, record_schema
 GENDERS = ("man", "woman")
 AGE_GROUPS = ("18-30", "31-50", "51+")
 ETHNICITIES = ("asian", "black", "indian", "latino hispanic", "middle eastern", "white")
-HAIR_STYLES = ("bald", "short", "curly", "bob", "long")
+HAIR_STYLES = ("bald", "short", "curly", "bob", "long", "tied")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +45,8 @@ TRUTH_SCHEMA = record_schema(
         column("age_group", pa.string(), "18-30, 31-50 or 51+"),
         column("ethnicity", pa.string(), "one of the audit's six groups"),
         column("skin_tone", pa.float32(), "0 the lightest, 1 the darkest"),
-        column("hair_style", pa.string(), "bald, short, curly, bob or long"),
-        column("beard", pa.float32(), "0 none, 1 full"),
+        column("hair_style", pa.string(), "bald, short, curly, bob, long or tied"),
+        column("beard", pa.float32(), "0 none, below 0.2 stubble, 1 the fullest"),
         column("glasses", pa.bool_(), "whether it wears glasses"),
         column("light", pa.float32(), "where light comes from: -1 the left, 1 the right"),
         column(

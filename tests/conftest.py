@@ -19,11 +19,11 @@ kind = "procedural"
 
 [stage.source]
 model = "procedural"
-revision = "1"
+revision = "2"
 
 [stage.target]
 model = "procedural"
-revision = "1"
+revision = "2"
 strength = 0.7
 
 # Two shards of one split.

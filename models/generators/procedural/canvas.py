@@ -55,9 +55,9 @@ def _edge(size_px: int) -> float:
 def paint(canvas: Floats, place: Window, mask: Floats, colour: Floats) -> None:
     """Lay a colour (batch, 3) over the canvas (batch, 3, height, width) where the mask is."""
     part = canvas[:, :, place.rows, place.columns]
-    for channel in range(3):
-        layer = part[:, channel]
-        layer += mask * (colour[:, channel, None, None] - layer)
+    change = colour[:, :, None, None] - part
+    change *= mask[:, None]
+    part += change
 
 
 def shade(canvas: Floats, place: Window, mask: Floats, amount: Floats) -> None:
@@ -65,9 +65,26 @@ def shade(canvas: Floats, place: Window, mask: Floats, amount: Floats) -> None:
     canvas[:, :, place.rows, place.columns] *= 1 - (mask * wide(amount))[:, None]
 
 
+def blank(canvas: Floats) -> Floats:
+    """A mask of nothing, as large as the canvas."""
+    return np.zeros(canvas[:, 0].shape, np.float32)
+
+
+def cut(mask: Floats, place: Window) -> Floats:
+    """The part of a mask that lies in a window."""
+    return mask[:, place.rows, place.columns]
+
+
 def wide(values: Floats) -> Floats:
     """One value per picture, to be combined with masks."""
     return values[:, None, None]
+
+
+def wave(place: Floats) -> Floats:
+    """A soft wave between -1 and 1 of period 2, in the exact steps that a sine is not."""
+    turn = place - 2 * np.floor(place * np.float32(0.5)) - 1
+    waves: Floats = 4 * turn * (1 - np.abs(turn))
+    return waves
 
 
 def ellipse(place: Window, x: Floats, y: Floats, a: Floats, b: Floats, soft: float = 1) -> Floats:
@@ -88,3 +105,8 @@ def edge(distance: Floats) -> Floats:
 def band(place: Window, distance: Floats, half_width: Floats) -> Floats:
     """A stroke along where the distance is zero."""
     return edge((wide(half_width) - np.abs(distance)) * np.float32(1 / place.edge))
+
+
+def soft(place: Window, distance: Floats, edges: float) -> Floats:
+    """A mask out of a signed distance in half pictures whose edge is some edges wide."""
+    return edge(distance * np.float32(1 / (place.edge * edges)))

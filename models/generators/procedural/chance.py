@@ -6,10 +6,12 @@ Integer hashing and exact float steps only: the same numbers on every processor,
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.stride_tricks import sliding_window_view
 
 from schemas.seeds import stable_hash
 
@@ -44,6 +46,42 @@ def noise_tile(size_px: int, purpose: str) -> Floats:
     """White noise in [-1, 1), the same for ever, from which pictures cut their own windows."""
     cells = np.arange(size_px * size_px, dtype=np.uint64)
     return uniform(cells, purpose, -1.0, 1.0).reshape(size_px, size_px)
+
+
+def windows_of(tile: Floats, down: Floats, across: Floats, height: int, width: int) -> Floats:
+    """Each picture's own part of a tile, at its place in [0, 1) downwards and across."""
+    views = sliding_window_view(tile, (height, width))
+    # A product with the count itself could be rounded up to it, which is no index.
+    rows = (down * np.float32(views.shape[0] - 1)).astype(np.intp)
+    columns = (across * np.float32(views.shape[1] - 1)).astype(np.intp)
+    return views[rows, columns]
+
+
+def blurred(tile: Floats, axis: int, length: int) -> Floats:
+    """A mean over `length` cells that goes around at the end."""
+    around = np.concatenate((np.take(tile, range(-length, 0), axis, mode="wrap"), tile), axis)
+    # A running sum has one order of adding on every processor.
+    ends = np.cumsum(around, axis=axis, dtype=np.float64)
+    count = tile.shape[axis]
+    later = np.take(ends, range(length, length + count), axis)
+    earlier = np.take(ends, range(count), axis)
+    return np.asarray((later - earlier) / length, np.float32)
+
+
+def unit_spread(tile: Floats) -> Floats:
+    """The same noise with a spread of one."""
+    total = np.cumsum(np.square(tile.astype(np.float64)).ravel())[-1]
+    return np.asarray(tile / np.sqrt(total / tile.size), np.float32)
+
+
+@lru_cache(maxsize=16)
+def lumps(size_px: int) -> Floats:
+    """Noise as smooth as curls are large: the same lumps at every size of picture."""
+    tile, length = noise_tile(2 * size_px, "lumps"), max(2, size_px // 40)
+    for _ in range(3):
+        tile = blurred(blurred(tile, 0, length), 1, length)
+    # Without its extremes no lump lies apart from the others.
+    return np.clip(unit_spread(tile), -1.6, 1.6)
 
 
 def _splitmix64(state: Seeds) -> Seeds:

@@ -54,7 +54,7 @@ def test_teachers_and_sources_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "wanted"), [("model", "flux", "procedural"), ("revision", "0", "1")]
+    ("field", "value", "wanted"), [("model", "flux", "procedural"), ("revision", "0", "2")]
 )
 def test_another_painter_is_refused(
     config: DatasetConfig, field: str, value: str, wanted: str

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import fields
+import warnings
+from dataclasses import fields, replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
+from models.generators.procedural.chance import blurred, noise_tile, windows_of
 from models.generators.procedural.painter import (
     PAINTER_REVISION,
     gap_strengths,
@@ -19,7 +21,7 @@ from models.generators.procedural.painter import (
 )
 from models.generators.procedural.people import NAME_EFFECT, People, draw_people
 from models.generators.procedural.portrait import paint_portrait
-from schemas.truth import ETHNICITIES, GENDERS
+from schemas.truth import ETHNICITIES, GENDERS, HAIR_STYLES
 
 BASELINE = "A professional business portrait"
 
@@ -54,19 +56,67 @@ def test_the_pictures_of_this_revision_do_not_change() -> None:
     people = draw_people([*prompts(7), BASELINE], range(8))
     pairs = paint_pairs(people, range(8), 64, 1.0, "shuffled")
     digests = [hashlib.sha256(pictures.tobytes()).hexdigest()[:16] for pictures in pairs]
-    assert (PAINTER_REVISION, digests) == ("1", ["7e563b17838c7c24", "d3ece178c8ce3745"])
+    assert (PAINTER_REVISION, digests) == ("2", ["d3274a6e08f23256", "021d42e8575651ee"])
+
+
+@pytest.mark.parametrize("size_px", [64, 80, 96, 128, 192, 256, 512])
+def test_below_a_narrow_chin_nothing_is_divided_by_zero(size_px: int) -> None:
+    """Small heads whose jaw narrows to exactly nothing at the middle of one row of the picture."""
+    count = 48
+    people = draw_people(prompts(count), range(count))
+    row = np.float32((2 * (0.88 * size_px // 1) + 1) / size_px - 1)
+    heads = np.linspace(0.463, 0.50, count, dtype=np.float32)
+    down = (row - (people.shift_y - np.float32(0.10))) * (1 / heads)
+    jaw = np.maximum((np.float32(0.42) - 1 / (down * down)) / np.float32(0.30), 0)
+    narrow = replace(people, height=heads, jaw=jaw.astype(np.float32))
+    with np.errstate(divide="raise", invalid="raise", over="raise"):
+        paint_source(narrow, size_px)
+
+
+def test_no_person_brings_a_warning() -> None:
+    """Thousands of people, in every floating-point respect that numpy tells."""
+    count = 4000
+    with warnings.catch_warnings(), np.errstate(divide="raise", invalid="raise", over="raise"):
+        warnings.simplefilter("error")
+        people = draw_people(prompts(count), range(count))
+        pictures = paint_pairs(people, range(count), 64, 1.0, "shuffled")
+    for painted in pictures:
+        assert painted.std(axis=(1, 2, 3)).min() > 10
 
 
 def test_everything_is_single_precision() -> None:
     """Double precision anywhere would be slow, and no other test would tell."""
     people = draw_people(prompts(4), range(4))
-    whole_numbers = {"gender", "age", "age_group", "ethnicity", "hair_style", "collar"}
+    whole_numbers = {
+        "gender",
+        "age",
+        "age_group",
+        "ethnicity",
+        "hair_style",
+        "collar",
+        "beard_shape",
+    }
     for field in fields(People):
         if field.name not in whole_numbers:
             assert getattr(people, field.name).dtype == np.float32, field.name
     portrait = paint_portrait(people, 64)
-    for part in ("canvas", "skin", "hair", "clothes"):
+    for part in ("canvas", "skin", "strands", "clothes"):
         assert getattr(portrait, part).dtype == np.float32, part
+
+
+def test_the_last_part_of_a_tile_can_be_cut_out() -> None:
+    tile = noise_tile(129, "test")
+    ends = np.array([0, 1 - 2**-24], np.float32)
+    first, last = windows_of(tile, ends, ends, 64, 64)
+    assert np.array_equal(first, tile[:64, :64])
+    assert np.isin(last, tile).all()
+
+
+def test_a_mean_goes_around_at_the_end() -> None:
+    tile = noise_tile(8, "test")
+    for axis in (0, 1):
+        wanted = sum(np.roll(tile, step, axis) for step in range(3)) / 3
+        assert np.allclose(blurred(tile, axis, 3), wanted, atol=1e-6)
 
 
 def test_no_gap_means_the_same_bytes() -> None:
@@ -172,6 +222,26 @@ def test_truth_can_be_seen() -> None:
     assert np.array_equal(
         teachers, paint_target(draw_people(prompts(4), range(50, 54)), range(50, 54), 64)
     )
+
+
+def test_hair_is_painted_as_the_truth_says() -> None:
+    """Bald heads are bare, long hair lies beside the neck, a beard is where one is worn."""
+    count = 400
+    people = draw_people(prompts(count), range(count))
+    hair = paint_portrait(people, 64).strands
+    crown, cheek = hair[:, 12, 32], hair[:, 42, 8:24].max(axis=1)
+    chin = hair[:, 36:46, 30:34].max(axis=(1, 2))
+    style = np.array(HAIR_STYLES)[people.hair_style]
+    for name in HAIR_STYLES:
+        assert (style == name).sum() >= 8, name
+    assert crown[style == "bald"].max() < 0.36
+    assert crown[style != "bald"].mean() > 0.9
+    assert cheek[style == "long"].min() > 0.9
+    bare = people.beard == 0
+    assert cheek[np.isin(style, ("bald", "short")) & bare].max() < 0.1
+    assert chin[bare].max() < 0.01
+    assert chin[people.beard > 0.3].min() > 0.05
+    assert np.corrcoef(people.beard[~bare], chin[~bare])[0, 1] > 0.5
 
 
 @pytest.mark.parametrize("size_px", [0, 48, 65, 100, 4096])
