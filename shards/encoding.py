@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,29 @@ def parquet_bytes(table: pa.Table) -> bytes:
     sink = io.BytesIO()
     pq.write_table(table, sink, compression="zstd")
     return sink.getvalue()
+
+
+def write_parquet(
+    tables: Iterable[pa.Table], schema: pa.Schema, write: Callable[[bytes], None]
+) -> None:
+    """Tables as one parquet file, a group of rows for each; only one is in memory at a time."""
+    with pq.ParquetWriter(pa.PythonFile(_Sink(write)), schema, compression="zstd") as writer:
+        for table in tables:
+            writer.write_table(table.replace_schema_metadata(schema.metadata))
+
+
+class _Sink(io.RawIOBase):
+    """A file for pyarrow that hands every piece on."""
+
+    def __init__(self, write: Callable[[bytes], None]) -> None:
+        self._write = write
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._write(bytes(data))
+        return len(data)
 
 
 def read_parquet(path: Path) -> pa.Table:

@@ -13,7 +13,7 @@ import os
 import secrets
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -25,6 +25,16 @@ HANDOVER_BYTES = 1 << 18
 # Written but not hashed yet: the hash may lag behind, and catch up while the disk is waited for.
 LAG_BYTES = 1 << 26
 READ_BYTES = 1 << 20
+
+
+# What writes a file's bytes, piece by piece: a file need not be in memory whole.
+Sink = Callable[[bytes], None]
+Content = Callable[[Sink], None]
+
+
+def plain(data: bytes) -> Content:
+    """The content that these bytes are."""
+    return lambda write: write(data)
 
 
 class HashedFile:
@@ -115,14 +125,20 @@ def publish_file(staged: Path, path: Path) -> None:
 
 def publish_bytes(folder: Path, path: Path, data: bytes) -> None:
     """A whole file at its final name, or none; FileExistsError where the name is taken."""
-    with _temporary(folder, data) as staged:
+    with staged_content(folder, plain(data)) as (staged, _):
         os.link(staged, path)
         sync_folder(path.parent)
 
 
-def replace_file(folder: Path, path: Path, data: bytes) -> None:
+def publish_staged(staged: Path, path: Path) -> None:
+    """Give a single staged file its final name, or FileExistsError where the name is taken."""
+    os.link(staged, path)
+    sync_folder(path.parent)
+
+
+def replace_file(folder: Path, path: Path, content: Content) -> None:
     """Put a derived file in the place of an older one, whole or not at all."""
-    with _temporary(folder, data) as staged:
+    with staged_content(folder, content) as (staged, _):
         staged.replace(path)
         sync_folder(path.parent)
 
@@ -179,7 +195,7 @@ def touch(path: Path) -> None:
 
 def server_time(folder: Path) -> float:
     """Now, by the clock of the server that holds a folder; hosts may disagree with it."""
-    with _temporary(folder, b"") as probe:
+    with staged_content(folder, plain(b"")) as (probe, _):
         return probe.stat().st_mtime
 
 
@@ -214,15 +230,30 @@ def file_facts(path: Path) -> FileFacts:
     return FileFacts(bytes=length, sha256=digest.hexdigest())
 
 
+def facts_of(content: Content) -> FileFacts:
+    """Length and sha256 that a file would have, without writing it."""
+    digest, length = hashlib.sha256(), 0
+
+    def take(data: bytes) -> None:
+        nonlocal length
+        digest.update(data)
+        length += len(data)
+
+    content(take)
+    return FileFacts(bytes=length, sha256=digest.hexdigest())
+
+
 @contextlib.contextmanager
-def _temporary(folder: Path, data: bytes) -> Iterator[Path]:
-    """A file with these bytes, on the disk, in the dataset's staging folder; removed afterwards."""
+def staged_content(folder: Path, content: Content) -> Iterator[tuple[Path, FileFacts]]:
+    """A file on the disk, in the dataset's staging folder, and its facts; removed afterwards."""
     staging = folder / STAGING
     make_folder(staging)
     path = staging / f"tmp-{os.getpid()}-{time.time_ns()}-{secrets.token_hex(4)}"
     try:
-        write_new(path, data)
-        yield path
+        with HashedFile(path) as file:
+            content(file.write)
+            facts = file.finish()
+        yield path, facts
     finally:
         remove_file(path)
 

@@ -7,7 +7,7 @@ several parts may rebuild at once; each looks again afterwards, so the last word
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,13 @@ from schemas.records import check_record
 from schemas.run import Run
 from schemas.sample import SPLITS, Stage, sample_schema
 from shards import card, filesystem, layout
-from shards.encoding import json_bytes, parquet_bytes, read_parquet
+from shards.encoding import json_bytes, read_parquet, write_parquet
+from shards.filesystem import Content, Sink, plain
 from shards.publish import published
 
 COMPLETE_KEY = b"relume.complete"
+# Few enough to be held in memory, enough for columns to compress.
+GROUP_ROWS = 1 << 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,22 +50,22 @@ def rebuild(dataset: Path, run: Run, shards: Sequence[str]) -> State:
     """Write all derived files anew; how far the dataset is."""
     while True:
         now = state(dataset, shards)
-        for path, data in derived_files(dataset, run, now).items():
-            filesystem.replace_file(dataset, path, data)
+        for path, content in derived_files(dataset, run, now).items():
+            filesystem.replace_file(dataset, path, content)
         if state(dataset, shards) == now:
             return now
 
 
-def derived_files(dataset: Path, run: Run, now: State) -> dict[Path, bytes]:
+def derived_files(dataset: Path, run: Run, now: State) -> dict[Path, Content]:
     """What the derived files are to hold."""
     files = {
         dataset / layout.MANIFEST: _manifest(dataset, now, run.config.dataset.stages),
-        dataset / layout.INDEX: _index(now, ""),
-        dataset / layout.CARD: card.card_text(run, now.shards, now.done).encode(),
+        dataset / layout.INDEX: plain(_index(now, "")),
+        dataset / layout.CARD: plain(card.card_text(run, now.shards, now.done).encode()),
     }
     for split in SPLITS:
         if any(shard.startswith(f"{split}/") for shard in now.done):
-            files[dataset / split / layout.INDEX] = _index(now, f"{split}/")
+            files[dataset / split / layout.INDEX] = plain(_index(now, f"{split}/"))
     return files
 
 
@@ -76,16 +79,30 @@ def read_manifest(dataset: Path, stages: Sequence[Stage]) -> pa.Table:
     return table
 
 
-def _manifest(dataset: Path, now: State, stages: Sequence[Stage]) -> bytes:
+def _manifest(dataset: Path, now: State, stages: Sequence[Stage]) -> Content:
     schema = sample_schema(stages)
-    paths = [layout.rows_path(dataset, shard) for shard in now.shards if shard in now.done]
-    try:
-        tables = [read_parquet(path) for path in paths]
-    except ValueError as error:
-        raise ValueError(f"{error}; relume generate {dataset} --mend makes it anew") from error
-    table = pa.concat_tables(tables) if tables else schema.empty_table()
     facts = {**schema.metadata, COMPLETE_KEY: json.dumps(now.complete).encode()}
-    return parquet_bytes(table.combine_chunks().replace_schema_metadata(facts))
+    paths = [layout.rows_path(dataset, shard) for shard in now.shards if shard in now.done]
+
+    def write(sink: Sink) -> None:
+        try:
+            write_parquet(_groups(map(read_parquet, paths)), schema.with_metadata(facts), sink)
+        except ValueError as error:
+            raise ValueError(f"{error}; relume generate {dataset} --mend makes it anew") from error
+
+    return write
+
+
+def _groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """The rows of many small tables, gathered into groups that a reader can skip."""
+    waiting: list[pa.Table] = []
+    for table in tables:
+        waiting.append(table)
+        if sum(one.num_rows for one in waiting) >= GROUP_ROWS:
+            yield pa.concat_tables(waiting).combine_chunks()
+            waiting = []
+    if waiting:
+        yield pa.concat_tables(waiting).combine_chunks()
 
 
 def _index(now: State, prefix: str) -> bytes:

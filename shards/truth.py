@@ -3,40 +3,47 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 
 from schemas.run import FileIdentity
+from schemas.truth import TRUTH_SCHEMA
 from shards import filesystem, layout
-from shards.encoding import parquet_bytes, sha256
+from shards.encoding import write_parquet
 
 
-def truth_identity(table: pa.Table | None) -> FileIdentity | None:
-    """What generator.json says of the truth; None where there is none."""
-    if table is None:
-        return None
-    return FileIdentity(sha256=sha256(parquet_bytes(table)), rows=table.num_rows)
+@dataclass(frozen=True, slots=True)
+class StagedTruth:
+    """A truth that is on the disk, and not published yet."""
+
+    identity: FileIdentity
+    path: Path
 
 
-def publish_truth(
-    dataset: Path, wanted: FileIdentity | None, draw: Callable[[], pa.Table | None]
-) -> None:
-    """See to it that the truth that generator.json tells of is there; drawn only if it is not."""
-    if wanted is None:
-        return
+@contextlib.contextmanager
+def staged_truth(dataset: Path, tables: Iterable[pa.Table], rows: int) -> Iterator[StagedTruth]:
+    """Write the truth to the staging folder, table by table."""
+
+    def write(sink: filesystem.Sink) -> None:
+        write_parquet(tables, TRUTH_SCHEMA, sink)
+
+    with filesystem.staged_content(dataset, write) as (path, facts):
+        yield StagedTruth(FileIdentity(sha256=facts.sha256, rows=rows), path)
+
+
+def publish_truth(dataset: Path, wanted: FileIdentity, staged: StagedTruth) -> None:
+    """Publish the truth that generator.json tells of; ValueError if it cannot be drawn again."""
     path = dataset / layout.TRUTH
-    if not path.exists():
-        table = draw()
-        assert table is not None
-        with contextlib.suppress(FileExistsError):
-            filesystem.publish_bytes(dataset, path, parquet_bytes(table))
-    if what_is_wrong_with_truth(dataset, wanted):
+    if staged.identity != wanted:
         raise ValueError(
-            f"{path}: is not the truth that {layout.GENERATOR} tells of; "
-            "relume generate --mend sets it aside and writes it anew"
+            f"{path}: is lost, and what would be drawn now is not what {layout.GENERATOR} tells "
+            "of; take it from a backup"
         )
+    with contextlib.suppress(FileExistsError):
+        filesystem.publish_staged(staged.path, path)
 
 
 def what_is_wrong_with_truth(dataset: Path, wanted: FileIdentity | None) -> str | None:

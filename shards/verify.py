@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from schemas.run import Run
 from schemas.sample import SPLITS, Stage, stages_of
-from shards import layout
+from shards import filesystem, layout
 from shards.check_shard import GENERATE, MEND, Problem, ShardCheck
 from shards.manifest import derived_files, state
 from shards.plan import shard_names, shard_rows
@@ -157,16 +157,15 @@ def _same_pictures(hashes: pa.Table, stages: Sequence[Stage]) -> Iterator[Proble
 
 def _derived(dataset: Path, run: Run, shards: Sequence[str]) -> Iterator[Problem]:
     """The derived files are what the published shards make them."""
-    try:
-        wanted = derived_files(dataset, run, state(dataset, shards))
-    except (ValueError, OSError, pa.ArrowInvalid) as error:
-        yield Problem(
-            "stale", layout.MANIFEST, f"cannot be compared with the shards: {error}", MEND
-        )
-        return
-    for path, data in wanted.items():
+    for path, content in derived_files(dataset, run, state(dataset, shards)).items():
         name = path.relative_to(dataset).as_posix()
         if not path.exists():
             yield Problem("stale", name, "is missing", GENERATE)
-        elif path.read_bytes() != data:
+            continue
+        try:
+            wanted = filesystem.facts_of(content)
+        except (ValueError, OSError, pa.ArrowInvalid) as error:
+            yield Problem("stale", name, f"cannot be compared with the shards: {error}", MEND)
+            continue
+        if filesystem.file_facts(path) != wanted:
             yield Problem("stale", name, "is not what the shards say", GENERATE)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pyarrow as pa
 
@@ -11,12 +13,20 @@ from schemas.config import DatasetConfig, ProceduralSettings
 from schemas.sample import stages_of
 from schemas.truth import AGE_GROUPS, ETHNICITIES, GENDERS, HAIR_STYLES, TRUTH_SCHEMA
 
+# People drawn at once: enough for numpy, little memory whatever the plan's size.
+CHUNK_ROWS = 1 << 15
 
-def truth_table(config: DatasetConfig, plan: pa.Table) -> pa.Table | None:
-    """A row for each sample of the plan, in its order; None where nobody knows the truth."""
-    settings = config.generator
-    if not isinstance(settings, ProceduralSettings):
+
+def truth_tables(config: DatasetConfig, plan: pa.Table) -> Iterator[pa.Table] | None:
+    """Rows for each sample of the plan, in its order; None where nobody knows the truth."""
+    if not isinstance(config.generator, ProceduralSettings):
         return None
+    settings = config.generator
+    starts = range(0, plan.num_rows, CHUNK_ROWS)
+    return (_truth(settings, plan.slice(start, CHUNK_ROWS)) for start in starts)
+
+
+def _truth(settings: ProceduralSettings, plan: pa.Table) -> pa.Table:
     stages = stages_of(plan.schema)
     # A target shows the person of its source.
     first = "source" if "source" in stages else stages[0]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from workflows.agreement import agree
 from workflows.cli import DONE, INCOMPLETE, parse, run_verb
 from workflows.console import Console, counted, duration, size
 from workflows.deadline import parse_deadline
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from schemas.lease import Lease, Outcome, StagedShard
-    from schemas.run import GeneratorRecord, Run
+    from schemas.run import Run
     from shards.owner import Owner
     from tasks.generate_shard import GenerateConfig
     from workflows.filling import Filling
@@ -100,7 +101,7 @@ def _generate(arguments: Arguments, run: Run, plan: pa.Table, owner: Owner, whol
     filling.take_charge()
     if arguments.mend:
         filling.mend()
-    record = _agree(arguments, run, plan, filling, console)
+    record = agree(dataset, run, plan, filling, console, mend=arguments.mend)
     config = GenerateConfig(str(dataset.absolute()), run.config, record.fingerprint())
     outstanding = filling.outstanding(retry_failed=arguments.retry_failed)
     num_samples = pc.sum(pc.is_in(plan["shard"], pa.array(outstanding, pa.string()))).as_py() or 0
@@ -140,56 +141,6 @@ def _engine(
         console.note(f"on Ray: {where}")
         engine = Engine(GenerateShard, config, seats, deadline=deadline)
         yield engine.run, lambda: engine.usage.busy_share
-
-
-def _agree(
-    arguments: Arguments, run: Run, plan: pa.Table, filling: Filling, console: Console
-) -> GeneratorRecord:
-    """What makes the pictures, fixed by the first run or the same as then; and its truth."""
-    from shards import layout
-    from shards.run import agree_on_generator, read_generator
-    from shards.truth import publish_truth, what_is_wrong_with_truth
-    from tasks.tell_truth import truth_table
-
-    dataset = arguments.dataset
-    earlier = read_generator(dataset)
-    differences = agree_on_generator(dataset, _record(dataset, run, plan, earlier))
-    if differences:
-        console.warn(
-            f"begun elsewhere, so bytes may differ in the last digits: {'; '.join(differences)}"
-        )
-        filling.note("stack-differs", differences="; ".join(differences))
-    agreed = read_generator(dataset)
-    assert agreed is not None
-    wrong = what_is_wrong_with_truth(dataset, agreed.truth)
-    if arguments.mend and wrong and (dataset / layout.TRUTH).exists():
-        filling.set_aside(layout.TRUTH, wrong)
-    publish_truth(dataset, agreed.truth, lambda: truth_table(run.config, plan))
-    return agreed
-
-
-def _record(
-    dataset: Path, run: Run, plan: pa.Table, earlier: GeneratorRecord | None
-) -> GeneratorRecord:
-    from models.generators.build import build_generator
-    from schemas.run import GeneratorRecord
-    from shards.provenance import code_version, library_versions, processor
-    from shards.run import config_sha256
-    from shards.truth import truth_identity
-    from tasks.tell_truth import truth_table
-
-    generator = build_generator(run.config)
-    return GeneratorRecord(
-        config_sha256=config_sha256(dataset),
-        plan_sha256=run.plan.sha256,
-        # Drawn once: a million people take a while.
-        truth=earlier.truth if earlier else truth_identity(truth_table(run.config, plan)),
-        models={stage: model for stage, model in generator.identity().items()},
-        numerics={**generator.numerics(), "batch_size": run.config.dataset.batch_size},
-        code=code_version(),
-        libraries=library_versions(),
-        processor=processor(),
-    )
 
 
 def _leases(plan: pa.Table, shards: list[str]) -> Iterator[Lease]:

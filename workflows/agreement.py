@@ -1,0 +1,85 @@
+"""What makes the pictures of a dataset: fixed by its first run, agreed on by every later one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from workflows.console import Console
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from schemas.run import FileIdentity, GeneratorRecord, Run
+    from workflows.filling import Filling
+
+
+def agree(
+    dataset: Path, run: Run, plan: pa.Table, filling: Filling, console: Console, *, mend: bool
+) -> GeneratorRecord:
+    """What makes the pictures, fixed by the first run or the same as then; and its truth."""
+    from shards.run import agree_on_generator, read_generator
+
+    earlier = read_generator(dataset)
+    with _truth(dataset, run, plan, earlier, filling, mend=mend) as truth:
+        differences = agree_on_generator(dataset, _record(dataset, run, truth))
+    if differences:
+        console.warn(
+            f"begun elsewhere, so bytes may differ in the last digits: {'; '.join(differences)}"
+        )
+        filling.note("stack-differs", differences="; ".join(differences))
+    agreed = read_generator(dataset)
+    assert agreed is not None
+    return agreed
+
+
+@contextmanager
+def _truth(
+    dataset: Path,
+    run: Run,
+    plan: pa.Table,
+    earlier: GeneratorRecord | None,
+    filling: Filling,
+    *,
+    mend: bool,
+) -> Iterator[FileIdentity | None]:
+    """The identity of the truth; where it is missing it is drawn, and published after the block."""
+    from shards import layout
+    from shards.truth import publish_truth, staged_truth, what_is_wrong_with_truth
+    from tasks.tell_truth import truth_tables
+
+    path = dataset / layout.TRUTH
+    tables = truth_tables(run.config, plan)
+    wrong = what_is_wrong_with_truth(dataset, earlier.truth) if earlier else "is missing"
+    if wrong and path.exists():
+        if earlier and not mend:
+            raise ValueError(f"{path}: {wrong}; relume generate --mend sets it aside")
+        filling.set_aside(layout.TRUTH, wrong if earlier else f"has no {layout.GENERATOR}")
+    if tables is None or not wrong:
+        yield earlier.truth if earlier else None
+        return
+    with staged_truth(dataset, tables, plan.num_rows) as staged:
+        wanted = earlier.truth if earlier and earlier.truth else staged.identity
+        yield wanted
+        publish_truth(dataset, wanted, staged)
+
+
+def _record(dataset: Path, run: Run, truth: FileIdentity | None) -> GeneratorRecord:
+    from models.generators.build import build_generator
+    from schemas.run import GeneratorRecord
+    from shards.provenance import code_version, library_versions, processor
+    from shards.run import config_sha256
+
+    generator = build_generator(run.config)
+    return GeneratorRecord(
+        config_sha256=config_sha256(dataset),
+        plan_sha256=run.plan.sha256,
+        truth=truth,
+        models={stage: model for stage, model in generator.identity().items()},
+        numerics={**generator.numerics(), "batch_size": run.config.dataset.batch_size},
+        code=code_version(),
+        libraries=library_versions(),
+        processor=processor(),
+    )
