@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import socket
 import time
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import ray
 from ray.util.metrics import Counter, Gauge
 
+from schemas.endings import CannotGoOn
 from schemas.lease import Lease, Worker
+
+
+class Sign(NamedTuple):
+    """A file that the driver has just made: a node that sees it shares the driver's filesystem.
+
+    File servers tell other nodes of a new file only after some seconds.
+    """
+
+    path: str
+    within_s: float = 30.0
 
 
 class Ready(NamedTuple):
@@ -31,13 +43,15 @@ class Ran(NamedTuple):
 class Actor:
     """Runs one worker; `actor_of` gives it the worker's name, which the dashboard shows."""
 
-    def __init__(self, worker: type[Worker[Any]], config: Any) -> None:
+    def __init__(self, worker: type[Worker[Any]], config: Any, sign: Sign | None) -> None:
         self._worker = worker(config)  # type: ignore[call-arg]
-        self._name = worker.__name__
+        self._name, self._sign = worker.__name__, sign
         self._free_since = 0.0
 
     def setup(self) -> Ready:
-        """Get ready."""
+        """Get ready; CannotGoOn where this node does not see what the driver sees."""
+        if self._sign is not None:
+            _wait_for(self._sign)
         on = self._worker.setup()
         self._leases = Counter("relume_leases", "leases done", ("worker",))
         self._busy = Counter("relume_busy_seconds", "seconds spent on leases", ("worker",))
@@ -64,6 +78,17 @@ class Actor:
 
     def answer(self) -> None:
         """Show that it lives."""
+
+
+def _wait_for(sign: Sign) -> None:
+    give_up = time.monotonic() + sign.within_s
+    while not Path(sign.path).exists():
+        if time.monotonic() > give_up:
+            raise CannotGoOn(
+                f"{socket.gethostname()} does not see {sign.path}, which the driver has just made; "
+                "the folder has to lie on a filesystem that all nodes share, under one path"
+            )
+        time.sleep(0.2)
 
 
 def actor_of(worker: type[Worker[Any]]) -> type[Actor]:

@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 import ray
 from ray.exceptions import ActorUnavailableError, RayError, RayTaskError
 
-from cluster.actor import Ran, actor_of
+from cluster.actor import Ran, Sign, actor_of
 from schemas.endings import CannotGoOn
 from schemas.lease import Lease, LeaseFailed, Outcome, OutOfTime, Worker, WorkerLost, WorkerReady
 
@@ -40,6 +40,7 @@ class Seats:
     num_cpus: float = 1.0
     most: int | None = None
     lease_timeout_s: float = 3600.0
+    sign: Sign | None = None
 
 
 @dataclass(slots=True)
@@ -277,7 +278,7 @@ class Engine(Generic[Result]):
             max_restarts=0,
             max_task_retries=0,
         )(actor_of(self._worker))
-        actor: Any = actor_class.remote(self._worker, self._config)
+        actor: Any = actor_class.remote(self._worker, self._config, self._needs.sign)
         return _Seat(actor, actor.setup.remote())
 
 

@@ -77,6 +77,11 @@ class Owner:
         self._heart = threading.Thread(target=self._beat, name="owner-heartbeat", daemon=True)
         self._heart.start()
 
+    @property
+    def sign(self) -> Path:
+        """A file that this driver has just made: who sees it shares the dataset's filesystem."""
+        return self._claim.path
+
     def check(self) -> None:
         """OwnerLost when another driver has taken over."""
         generations = [

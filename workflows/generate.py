@@ -106,7 +106,7 @@ def _generate(arguments: Arguments, run: Run, plan: pa.Table, owner: Owner, whol
     outstanding = filling.outstanding(retry_failed=arguments.retry_failed)
     num_samples = pc.sum(pc.is_in(plan["shard"], pa.array(outstanding, pa.string()))).as_py() or 0
     if outstanding:
-        with _engine(arguments, config, console) as (run_leases, busy_share):
+        with _engine(arguments, config, owner.sign, console) as (run_leases, busy_share):
             outcomes = run_leases(_leases(plan, outstanding), len(outstanding))
             filling.publish(outcomes, num_samples, busy_share)
     now = rebuild(dataset, run, shard_names(plan))
@@ -121,7 +121,7 @@ def _generate(arguments: Arguments, run: Run, plan: pa.Table, owner: Owner, whol
 
 @contextmanager
 def _engine(
-    arguments: Arguments, config: GenerateConfig, console: Console
+    arguments: Arguments, config: GenerateConfig, sign: Path, console: Console
 ) -> Iterator[tuple[RunLeases, Callable[[], float] | None]]:
     """What does the leases: the actors of a Ray cluster, or this process; and how busy they are."""
     from tasks.generate_shard import GenerateShard
@@ -133,10 +133,15 @@ def _engine(
         worker = GenerateShard(config)
         yield lambda leases, count: in_process.run(leases, count, worker, deadline), None
         return
+    from cluster.actor import Sign
     from cluster.connect import connected
     from cluster.engine import Engine, Seats
 
-    seats = Seats(most=arguments.workers, lease_timeout_s=arguments.lease_timeout_s)
+    seats = Seats(
+        most=arguments.workers,
+        lease_timeout_s=arguments.lease_timeout_s,
+        sign=Sign(str(sign.absolute())),
+    )
     with connected(arguments.address) as where:
         console.note(f"on Ray: {where}")
         engine = Engine(GenerateShard, config, seats, deadline=deadline)

@@ -14,6 +14,7 @@ import pytest
 import ray
 from ray.cluster_utils import Cluster
 
+from cluster.actor import Sign
 from cluster.connect import connected
 from cluster.engine import Engine, Seats, WorkersKeepDying
 from schemas.endings import CannotGoOn
@@ -88,7 +89,7 @@ def here() -> Iterator[str]:
 
 
 def run(
-    kind: str, folder: Path, count: int = 20, **seats: float
+    kind: str, folder: Path, count: int = 20, **seats: object
 ) -> tuple[list[str], list[LeaseFailed], list[WorkerLost]]:
     engine = Engine(Mischief, f"{kind}:{folder}", Seats(**({"num_cpus": 0.5} | seats)))  # type: ignore[arg-type]
     outcomes = list(engine.run(leases(count), count))
@@ -220,6 +221,14 @@ def test_no_worker_ever_lacks_a_queued_lease(here: str, tmp_path: Path) -> None:
 def test_what_is_wrong_for_all_leases_ends_the_run(here: str, tmp_path: Path) -> None:
     with pytest.raises(CannotGoOn, match="set a smaller batch"):
         run("cannot go on", tmp_path)
+
+
+def test_a_node_that_does_not_see_the_drivers_files_ends_the_run(here: str, tmp_path: Path) -> None:
+    sign = Sign(str(tmp_path / "sign"), within_s=0.5)
+    with pytest.raises(CannotGoOn, match=r"does not see .* all nodes share"):
+        run("nothing", tmp_path, sign=sign)
+    (tmp_path / "sign").touch()
+    assert len(run("nothing", tmp_path, sign=sign)[0]) == 20
 
 
 def test_an_address_where_nobody_is(here: str) -> None:
