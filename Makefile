@@ -5,7 +5,7 @@ READY := $(VENV)/.ready
 BIN := $(VENV)/bin
 PACKAGES := workflows cluster slurm tasks models metrics shards schemas
 
-.PHONY: help setup demo test check format bench lock clean
+.PHONY: help setup demo test check format faults bench lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -37,6 +37,9 @@ check: $(READY)  ## format, lint, types, layers, spelling, tests
 format: $(READY)  ## rewrite the sources in the one style
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+faults: $(READY)  ## kill a driver on Ray at two hundred seeded moments; takes half an hour
+	RELUME_FAULTS=200 $(BIN)/pytest -s -k killed_at_any_moment tests/workflows/test_generate_on_ray.py
 
 bench: $(READY)  ## the benchmarks of docs/benchmarks.md
 	@for name in painter shard_writing random_reads verify names; do \
