@@ -53,7 +53,11 @@ class Checkpoint:
             if not files:
                 raise _missing(self.model, folder)
             return files
-        return [folder / "config.json", *self._weights(folder)]
+        files = [folder / "config.json", *self._weights(folder)]
+        for path in files:
+            if not path.exists():
+                raise _missing(self.model, path)
+        return files
 
     def sha256(self) -> dict[str, str]:
         """The checksum of every file that is loaded, by its path in the model's folder."""
@@ -71,15 +75,9 @@ class Checkpoint:
         for name in _WEIGHTS:
             if f"{name}.index.json" in there:
                 pieces = _read_json(folder / f"{name}.index.json", self.model)["weight_map"]
-                files = [folder / piece for piece in sorted(set(pieces.values()))]
-            elif name in there:
-                files = [folder / name]
-            else:
-                continue
-            for path in files:
-                if not path.exists():
-                    raise _missing(self.model, path)
-            return files
+                return [folder / piece for piece in sorted(set(pieces.values()))]
+            if name in there:
+                return [folder / name]
         raise _missing(self.model, folder / "*.safetensors")
 
 
@@ -89,11 +87,11 @@ def find_checkpoint(model: str, revision: str) -> Checkpoint:
     if folder.is_dir():
         if not (folder / INDEX).exists():
             raise ValueError(
-                f"{model}: has no {INDEX}, so it is no diffusers model; name the folder with one"
+                f"{model!r}: has no {INDEX}, so it is no diffusers model; name the folder with one"
             )
         return Checkpoint(model, revision, folder)
     if folder.is_absolute() or model.startswith(".") or model.count("/") != 1:
-        raise ValueError(f"{model}: no such folder, and no hub id either; correct stage.*.model")
+        raise ValueError(f"{model!r}: no such folder, and no hub id either; correct stage.*.model")
     return _from_hub(model, revision)
 
 
@@ -124,7 +122,7 @@ def _from_hub(model: str, revision: str) -> Checkpoint:
         folder = Path(snapshot_download(model, revision=revision, local_files_only=True))
     except LocalEntryNotFoundError:
         raise ValueError(
-            f"{model}: revision {revision!r} is not in {cached}; get it with: relume fetch"
+            f"{model!r}: revision {revision!r} is not in {cached}; get it with: relume fetch"
         ) from None
     if not (folder / INDEX).exists():
         raise _missing(model, folder / INDEX)
@@ -147,4 +145,4 @@ def _read_json(path: Path, model: str) -> Mapping[str, Any]:
 
 
 def _missing(model: str, path: Path) -> ValueError:
-    return ValueError(f"{model}: {path} is missing; get it with: relume fetch")
+    return ValueError(f"{model!r}: {path} is missing; get it with: relume fetch")

@@ -151,8 +151,9 @@ class DiffusersGenerator:
         if self._settings.lora is None:
             return None
         file = Path(self._settings.lora)
-        if not file.is_file():
-            raise ValueError(f"generator.lora = {str(file)!r}: no such file; name a .safetensors")
+        # No other kind is read: nothing is unpickled from a file that a stranger made.
+        if not file.is_file() or file.suffix != ".safetensors":
+            raise ValueError(f"generator.lora = {str(file)!r}: no such .safetensors file")
         return file
 
     def _check(self, stage: Stage, pipeline: Pipeline) -> None:

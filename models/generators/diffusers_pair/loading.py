@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 
 from models.generators.diffusers_pair.checkpoint import Checkpoint, same_component
 from models.generators.diffusers_pair.checksums import sha256_of
@@ -82,25 +83,32 @@ def compile_blocks(pipeline: Any, family: Family) -> None:
 
 def add_lora(pipeline: Any, family: Family, file: Path, weight: float) -> None:
     """Put a LoRA beside the denoiser's own weights, which stay as they are."""
-    layers = pipeline.lora_state_dict(file.parent, weight_name=file.name, local_files_only=True)
-    names = layers[0] if isinstance(layers, tuple) else layers
-    others = sorted(name for name in names if not name.startswith(f"{family.denoiser}."))
+    where = {"weight_name": file.name, "local_files_only": True, "use_safetensors": True}
+    refused = f"generator.lora = {str(file)!r}"
+    mend = f"use a LoRA of the {family.denoiser} that was trained for {family.name}"
+    try:
+        layers = pipeline.lora_state_dict(file.parent, **where)
+        names = layers[0] if isinstance(layers, tuple) else layers
+        others = sorted(name for name in names if not name.startswith(f"{family.denoiser}."))
+        if not others:
+            pipeline.load_lora_weights(file.parent, **where)
+    except (SafetensorError, OSError, ValueError, RuntimeError, KeyError) as error:
+        raise ValueError(f"{refused}: does not fit: {_first_line(error)}; {mend}") from error
     if others:
-        raise ValueError(
-            f"generator.lora = {str(file)!r}: changes {others[0]!r}, too; "
-            f"use a LoRA of the {family.denoiser} alone"
-        )
-    pipeline.load_lora_weights(file.parent, weight_name=file.name, local_files_only=True)
+        raise ValueError(f"{refused}: changes {others[0]!r} too; {mend}")
     # diffusers only warns of layers that it finds no place for.
-    parameters = getattr(pipeline, family.denoiser).named_parameters()
-    placed = sum(".lora_A." in name or ".lora_B." in name for name, _ in parameters)
-    given = sum(".lora_A." in name or ".lora_B." in name for name in names)
-    if not given or placed != given:
-        raise ValueError(
-            f"generator.lora = {str(file)!r}: {placed} of its {given} matrices fit this "
-            f"{family.name} model; use a LoRA that was trained for it"
-        )
+    placed = _matrices(name for name, _ in getattr(pipeline, family.denoiser).named_parameters())
+    if placed != _matrices(names):
+        raise ValueError(f"{refused}: {placed} of its {_matrices(names)} matrices fit; {mend}")
     pipeline.set_adapters(pipeline.get_active_adapters(), [weight])
+
+
+def _matrices(names: Iterable[str]) -> int:
+    return sum(".lora_A." in name or ".lora_B." in name for name in names)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0].rstrip(".")
 
 
 def _reads_like(checkpoint: Checkpoint, pipeline: Any) -> Hashable:

@@ -43,6 +43,8 @@ def make_pair(tiny: Path, family: str, **changes: dict[str, Any]) -> DatasetConf
         }
         | changes.get("dataset", {}),
     }
+    stages = tables["dataset"]["stages"]
+    tables["stage"] = {stage: tables["stage"][stage] for stage in stages}
     shared = {"name": "tiny", "seed": 5, "fractions": [], "split": {}}
     return resolve(DatasetConfig, shared | tables, "test")
 
