@@ -41,8 +41,14 @@ class DiffusersGenerator:
         torch.set_num_threads(self._settings.threads)
         loader = Loader(self._settings, self._device)
         for stage in self._stages if stages is None else stages:
-            lora = self._lora() if stage == "source" else None
-            pipeline = loader.load(self._checkpoint(stage), from_image=stage == "target", lora=lora)
+            checkpoint, lora = self._checkpoint(stage), self._lora(stage)
+            try:
+                pipeline = loader.load(checkpoint, from_image=stage == "target", lora=lora)
+            except torch.cuda.OutOfMemoryError:
+                raise ValueError(
+                    f"stage.{stage}.model = {checkpoint.model!r}: too large for this GPU beside "
+                    f"{', '.join(self._pipelines) or 'nothing'}"
+                ) from None
             self._check(stage, pipeline)
             self._pipelines[stage] = pipeline
 
@@ -52,7 +58,7 @@ class DiffusersGenerator:
         for stage in self._stages:
             checkpoint = self._checkpoint(stage)
             sums = checkpoint.sha256()
-            lora = self._lora() if stage == "source" else None
+            lora = self._lora(stage)
             if lora:
                 sums[f"lora/{lora.name}"] = sha256_of([lora])[lora]
             found[stage] = ModelIdentity(
@@ -147,8 +153,8 @@ class DiffusersGenerator:
         except ValueError as error:
             raise ValueError(f"stage.{stage}.model = {error}") from None
 
-    def _lora(self) -> Path | None:
-        if self._settings.lora is None:
+    def _lora(self, stage: Stage) -> Path | None:
+        if stage != "source" or self._settings.lora is None:
             return None
         file = Path(self._settings.lora)
         # No other kind is read: nothing is unpickled from a file that a stranger made.

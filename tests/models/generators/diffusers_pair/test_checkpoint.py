@@ -41,9 +41,14 @@ def hub(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return hub
 
 
-def test_a_fetched_model_is_known_by_its_commit(
-    hub: Path, pair: Pair, samples: list[PlannedSample]
+def test_a_fetched_model_is_known_by_its_commit_and_nobody_is_called(
+    hub: Path, pair: Pair, samples: list[PlannedSample], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def called(*_: object) -> None:
+        raise AssertionError("a connection was tried")
+
+    monkeypatch.setattr("socket.socket.connect", called)
+    monkeypatch.setattr("socket.getaddrinfo", called)
     generator = build_generator(
         pair(
             source={"model": "tiny/flux", "revision": "main"},

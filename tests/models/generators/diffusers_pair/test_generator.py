@@ -126,6 +126,20 @@ def test_prompts_are_encoded_once_where_both_read_alike(
     assert all(equal(again[stage], first[stage]) for stage in first)
 
 
+@pytest.mark.parametrize(("steps", "strength"), [(4, 0.7), (10, 0.55)])
+@pytest.mark.parametrize("family", ["flux", "sd35"])
+def test_img2img_runs_the_steps_that_the_forecast_counts(
+    family: str, steps: int, strength: float, pair: Pair, samples: Samples
+) -> None:
+    config = pair(family, target={"steps": steps, "strength": strength})
+    generator = loaded(config, "target")
+    calls: list[int] = []
+    denoiser = generator._pipelines["target"].run.transformer
+    denoiser.register_forward_pre_hook(lambda *_: calls.append(1))
+    generator.make(samples[:2], {"source": np.zeros((2, 64, 64, 3), np.uint8)})
+    assert len(calls) == config.stage["target"].effective_steps
+
+
 def test_text_length_changes_flux_pictures(pair: Pair, samples: Samples) -> None:
     short, long = (
         loaded(pair(generator={"text_tokens": tokens}), "source") for tokens in (256, 512)
@@ -219,6 +233,17 @@ def test_out_of_memory_names_the_batch(
         generator.make(samples)
     with pytest.raises(ValueError, match=r"size_px = 64: too large .* at batch_size = 2"):
         generator.make(samples[:2])
+
+
+def test_out_of_memory_while_loading_names_the_model(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(diffusers.FluxImg2ImgPipeline, "to", full)
+    with pytest.raises(ValueError, match=r"^stage\.target\.model = .* too large .* beside source$"):
+        loaded(pair())
 
 
 def test_what_would_be_ignored_is_refused(pair: Pair, samples: Samples) -> None:
