@@ -134,7 +134,7 @@ def test_img2img_runs_the_steps_that_the_forecast_counts(
     config = pair(family, target={"steps": steps, "strength": strength})
     generator = loaded(config, "target")
     calls: list[int] = []
-    denoiser = generator._pipelines["target"].run.transformer
+    denoiser = generator.pipelines["target"].run.transformer
     denoiser.register_forward_pre_hook(lambda *_: calls.append(1))
     generator.make(samples[:2], {"source": np.zeros((2, 64, 64, 3), np.uint8)})
     assert len(calls) == config.stage["target"].effective_steps

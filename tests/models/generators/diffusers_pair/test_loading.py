@@ -23,7 +23,7 @@ LORA = "pytorch_lora_weights.safetensors"
 def pipelines(config: DatasetConfig) -> dict[Stage, Any]:
     generator = DiffusersGenerator(config)
     generator.load()
-    return {stage: pipeline.run for stage, pipeline in generator._pipelines.items()}
+    return {stage: pipeline.run for stage, pipeline in generator.pipelines.items()}
 
 
 def test_equal_components_are_in_memory_once(pair: Pair) -> None:
