@@ -180,6 +180,7 @@ def _tiny(folder: Path) -> tuple[Generators, DatasetConfig]:
     from models.tiny.write import write
 
     tables = as_plain(dataset_config(read_preset(PRESET), "enhanced", str(PRESET)))
+    tables["generator"]["device"] = "auto"
     tables["dataset"]["size_px"] = 64
     for stage, kind in zip(STAGES, ("flux-schnell", "flux-dev"), strict=True):
         tables["stage"][stage] |= {"model": str(write(kind, folder / kind)), "steps": 4}

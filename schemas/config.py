@@ -102,6 +102,8 @@ class DiffusersSettings:
     """file of a LoRA for the source's model"""
     lora_weight: Annotated[float, Gt(0), Le(4)] = 1.0
     """how much of the LoRA is added"""
+    device: Literal["auto", "cuda", "cpu"] = "auto"
+    """what makes the pictures; auto takes a GPU where there is one, cuda refuses to do without"""
     threads: Annotated[int, POSITIVE, Le(256)] = 1
     """threads of the processor; another number may give other bytes there"""
 

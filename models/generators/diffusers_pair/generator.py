@@ -32,14 +32,21 @@ class DiffusersGenerator:
         self._settings = config.generator
         self._stages, self._stage = config.dataset.stages, config.stage
         self._size_px = config.dataset.size_px
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self._pipelines: dict[Stage, Pipeline] = {}
+        there = "cuda" if torch.cuda.is_available() else "cpu"
+        self._device = there if self._settings.device == "auto" else self._settings.device
+        # What is loaded; benchmarks put pipelines here that were never files.
+        self.pipelines: dict[Stage, Pipeline] = {}
         self._encoded: tuple[Hashable, Encoded] | None = None
 
     def load(self, stages: Sequence[Stage] | None = None) -> None:
         """Load the models of these stages, of all by default."""
+        if self._device == "cuda" and not torch.cuda.is_available():
+            raise ValueError(
+                "generator.device = 'cuda': no CUDA device is seen here; give this worker one, "
+                "or plan with --generator.device cpu"
+            )
         torch.set_num_threads(self._settings.threads)
-        loader = Loader(self._settings, self._device)
+        loader = Loader(self._settings, torch.device(self._device))
         for stage in self._stages if stages is None else stages:
             checkpoint, lora = self._checkpoint(stage), self._lora(stage)
             try:
@@ -47,10 +54,10 @@ class DiffusersGenerator:
             except torch.cuda.OutOfMemoryError:
                 raise ValueError(
                     f"stage.{stage}.model = {checkpoint.model!r}: too large for this GPU beside "
-                    f"{', '.join(self._pipelines) or 'nothing'}"
+                    f"{', '.join(self.pipelines) or 'nothing'}"
                 ) from None
             self._check(stage, pipeline)
-            self._pipelines[stage] = pipeline
+            self.pipelines[stage] = pipeline
 
     def identity(self) -> Mapping[Stage, ModelIdentity]:
         """Every stage's model with the checksum of each file that it is loaded from."""
@@ -82,7 +89,7 @@ class DiffusersGenerator:
             "text_tokens": ", ".join(map(str, sorted(tokens))) if len(tokens) > 1 else tokens.pop(),
             "profile": self._settings.profile,
             "threads": self._settings.threads,
-            "device": self._device.type,
+            "device": self._device,
         }
 
     def make(
@@ -93,7 +100,7 @@ class DiffusersGenerator:
         made: dict[Stage, Pixels] = {}
         try:
             for stage in STAGES:
-                if stage in self._pipelines and stage not in given:
+                if stage in self.pipelines and stage not in given:
                     source = {**given, **made}.get("source") if stage == "target" else None
                     made[stage] = self._pictures(stage, samples, source)
         except torch.cuda.OutOfMemoryError:
@@ -103,7 +110,7 @@ class DiffusersGenerator:
     def _pictures(
         self, stage: Stage, samples: Sequence[PlannedSample], source: Pixels | None
     ) -> Pixels:
-        pipeline, settings = self._pipelines[stage], self._stage[stage]
+        pipeline, settings = self.pipelines[stage], self._stage[stage]
         call: dict[str, Any] = {
             "height": self._size_px,
             "width": self._size_px,

@@ -220,6 +220,17 @@ def test_levels_round_as_a_png_does() -> None:
     assert to_levels(floats).tolist() == [0, 0, 0, 2, 255, 255, 0]
 
 
+def test_a_gpu_that_is_asked_for_is_not_done_without(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    generator = build_generator(pair(generator={"device": "cuda"}))
+    # A driver without a GPU knows what its workers will have.
+    assert generator.numerics()["device"] == "cuda"
+    with pytest.raises(ValueError, match=r"generator\.device = 'cuda': no CUDA device is seen"):
+        generator.load()
+
+
 def test_out_of_memory_names_the_batch(
     pair: Pair, samples: Samples, monkeypatch: pytest.MonkeyPatch
 ) -> None:
