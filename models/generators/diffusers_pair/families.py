@@ -105,16 +105,10 @@ def family_of(checkpoint: Checkpoint) -> Family:
     return FAMILIES[name]
 
 
-def encode_prompts(
-    family: Family, pipeline: Any, prompts: Sequence[str], tokens: int, guided: bool
-) -> Encoded:
-    """Prompts as a pipeline takes them, and the empty prompt where guidance asks for it."""
+def encode_prompts(family: Family, pipeline: Any, prompts: list[str], tokens: int) -> Encoded:
+    """What a pipeline's text encoders make of prompts that fit into so many tokens."""
     _check_length(getattr(pipeline, family.tokenizer), prompts, tokens)
-    encoded = dict(family.encode(pipeline, list(prompts), tokens))
-    if guided:
-        empty = family.encode(pipeline, [""] * len(prompts), tokens)
-        encoded |= {f"negative_{name}": value for name, value in empty.items()}
-    return encoded
+    return family.encode(pipeline, prompts, tokens)
 
 
 def _check_length(tokenizer: Any, prompts: Sequence[str], tokens: int) -> None:

@@ -36,7 +36,7 @@ class DiffusersGenerator:
         self._device = there if self._settings.device == "auto" else self._settings.device
         # What is loaded; benchmarks put pipelines here that were never files.
         self.pipelines: dict[Stage, Pipeline] = {}
-        self._encoded: tuple[Hashable, Encoded] | None = None
+        self._encoded: dict[tuple[Hashable, tuple[str, ...]], Encoded] = {}
 
     def load(self, stages: Sequence[Stage] | None = None) -> None:
         """Load the models of these stages, of all by default."""
@@ -134,16 +134,27 @@ class DiffusersGenerator:
         return to_pixels(floats)
 
     def _encode(self, pipeline: Pipeline, prompts: list[str], guidance: float) -> Encoded:
-        """Prompts as the pipeline takes them; encoded anew only if they or the reader changed."""
-        tokens = pipeline.family.fixed_tokens or self._settings.tokens_read
-        guided = pipeline.family.negative and guidance > 1
-        key = (pipeline.reads_like, tuple(prompts), guided)
-        if self._encoded is None or self._encoded[0] != key:
-            encoded = encode_prompts(pipeline.family, pipeline.run, prompts, tokens, guided)
-            if pipeline.family.takes_tokens:
-                encoded = {**encoded, "max_sequence_length": tokens}
-            self._encoded = key, encoded
-        return self._encoded[1]
+        """Prompts as the pipeline takes them, and the empty prompt where guidance asks for it."""
+        family = pipeline.family
+        tokens = family.fixed_tokens or self._settings.tokens_read
+        call = dict(self._read(pipeline, prompts, tokens))
+        if family.negative and guidance > 1:
+            empty = self._read(pipeline, [""] * len(prompts), tokens)
+            call |= {f"negative_{name}": value for name, value in empty.items()}
+        if family.takes_tokens:
+            call["max_sequence_length"] = tokens
+        return call
+
+    def _read(self, pipeline: Pipeline, prompts: list[str], tokens: int) -> Encoded:
+        """What the text encoders make of prompts, once for all pipelines that read alike."""
+        key = (pipeline.reads_like, tuple(prompts))
+        if key not in self._encoded:
+            if any(prompts):
+                # The batch before is done with; the empty prompts come again.
+                wanted = (key[1], ("",) * len(prompts))
+                self._encoded = {k: it for k, it in self._encoded.items() if k[1] in wanted}
+            self._encoded[key] = encode_prompts(pipeline.family, pipeline.run, prompts, tokens)
+        return self._encoded[key]
 
     def _as_input(self, source: Pixels | None, count: int) -> npt.NDArray[np.float32]:
         """The source as its published PNG holds it, which is all that a later phase would have."""

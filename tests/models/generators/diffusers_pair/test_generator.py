@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from functools import partial, partialmethod
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,28 @@ def test_prompts_are_encoded_once_where_both_read_alike(
     generator.make(samples[:2])
     assert len(counts) == 2
     assert all(equal(again[stage], first[stage]) for stage in first)
+
+
+def test_the_empty_prompt_is_read_once_for_all_batches(
+    pair: Pair, samples: Samples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Turbo is not guided and large is; both read the prompts in the same encoders."""
+    generator = loaded(pair("sd35"))
+    read: list[list[str]] = []
+    encoders = (diffusers.StableDiffusion3Pipeline, diffusers.StableDiffusion3Img2ImgPipeline)
+    for cls in encoders:
+
+        def counted(self: Any, prompt: Any, *args: Any, encode: Any = None, **kwargs: Any) -> Any:
+            read.append(prompt)
+            return encode(self, prompt, *args, **kwargs)
+
+        encode = partial(counted, encode=cls._get_t5_prompt_embeds)
+        monkeypatch.setattr(cls, "_get_t5_prompt_embeds", partialmethod(encode))
+    generator.make(samples)
+    generator.make(samples[:2])
+    generator.make(samples[2:])
+    prompts = [sample.prompt for sample in samples]
+    assert read == [prompts, [""] * 4, prompts[:2], [""] * 2, prompts[2:]]
 
 
 @pytest.mark.parametrize(("steps", "strength"), [(4, 0.7), (10, 0.55)])
