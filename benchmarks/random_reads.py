@@ -61,7 +61,7 @@ def publish(folder: Path, num_bytes: int, count: int) -> None:
     with Owner(folder) as owner:
         for shard, samples in planned_samples(plan):
             lease = Lease(shard=shard, attempt=1, samples=samples)
-            with ShardStage(folder, lease, shared, 512) as stage:
+            with ShardStage(folder, lease, shared, size_px=512, made_by="") as stage:
                 for number, sample in enumerate(samples):
                     source, target = images[number % 64], images[(number + 1) % 64]
                     stage.add(sample, {"source": source, "target": target})

@@ -62,7 +62,7 @@ def ours(folder: Path, leases: list[Lease], images: list[Picture]) -> None:
     """Staged shards: every picture and file hashed, rows with offsets, all on the disk."""
     shared: dict[Stage, StageImage] = {"source": IMAGE, "target": IMAGE}
     for lease in leases:
-        with ShardStage(folder, lease, shared, SIZE_PX) as stage:
+        with ShardStage(folder, lease, shared, size_px=SIZE_PX, made_by="") as stage:
             for number, sample in enumerate(lease.samples):
                 source, target = images[2 * number : 2 * number + 2]
                 stage.add(sample, {"source": source, "target": target})

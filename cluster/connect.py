@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -26,6 +28,7 @@ def connected(address: str | None = None) -> Iterator[str]:
     # Ray warns at every start that it uses a token, which is as it should be.
     logging.getLogger("ray").setLevel(logging.ERROR)
     dashboard = False if where == LOCAL else None
+    on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(
             address=where,
@@ -35,6 +38,9 @@ def connected(address: str | None = None) -> Iterator[str]:
         )
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise ValueError(f"Ray at {where!r}: cannot be reached: {error}") from error
+    if threading.current_thread() is threading.main_thread():
+        # Ray ends a driver on SIGTERM without a word; who connects decides that for itself.
+        signal.signal(signal.SIGTERM, on_sigterm)
     try:
         yield where
     finally:

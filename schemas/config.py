@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le
 
+from schemas.mistakes import nearest
 from schemas.sample import SPLITS, Split, Stage
 from schemas.settings import (
     FILLED,
     NON_NEGATIVE,
     POSITIVE,
-    nearest,
     read_toml,
     resolve,
     settings,
@@ -41,10 +41,10 @@ class SplitSettings:
     test: Annotated[int, NON_NEGATIVE] = 20
     """weight of test, which training never opens"""
 
-    def __post_init__(self) -> None:
-        """At least one split has to be wanted."""
-        if not self.train + self.validation + self.test:
-            raise ValueError("train = 0: all weights are 0; give at least one split a weight")
+    @staticmethod
+    def _one_is_wanted(train: int, validation: int, test: int) -> Iterator[str]:
+        if not train + validation + test:
+            yield "train = 0: all weights are 0; give at least one split a weight"
 
 
 @settings
@@ -137,26 +137,47 @@ class DatasetSettings:
     images_per_name: Annotated[int, POSITIVE, Le(100)] = 1
     """samples of each name"""
 
-    def __post_init__(self) -> None:
-        """Check what single ranges cannot say."""
-        if self.size_px % 16:
-            raise ValueError(f"size_px = {self.size_px}: should be a multiple of 16")
-        for field, values in (("stages", self.stages), ("splits", self.splits)):
-            if len(set(values)) != len(values):
-                raise ValueError(f"{field} = {list(values)}: should not repeat itself")
-        if "target" in self.stages and "source" not in self.stages:
-            raise ValueError("stages: a target is made from a source; add 'source'")
-        if self.count % self.images_per_name:
-            raise ValueError(
-                f"count = {self.count}: should be a multiple of images_per_name, "
-                f"which is {self.images_per_name}"
+    @staticmethod
+    def _fits_the_latents(size_px: int) -> Iterator[str]:
+        if size_px % 16:
+            yield f"size_px = {size_px}: should be a multiple of 16"
+
+    @staticmethod
+    def _target_has_a_source(stages: tuple[Stage, ...]) -> Iterator[str]:
+        if len(set(stages)) != len(stages):
+            yield f"stages = {list(stages)}: should not repeat itself"
+        if "target" in stages and "source" not in stages:
+            yield f"stages = {list(stages)}: a target is made from a source; add 'source'"
+
+    @staticmethod
+    def _splits_once(splits: tuple[Split, ...]) -> Iterator[str]:
+        if len(set(splits)) != len(splits):
+            yield f"splits = {list(splits)}: should not repeat itself"
+
+    @staticmethod
+    def _whole_names(count: int, images_per_name: int) -> Iterator[str]:
+        if count % images_per_name:
+            yield (
+                f"count = {count}: should be a multiple of images_per_name, "
+                f"which is {images_per_name}"
             )
-        _check_prompt(self.prompt)
+
+    @staticmethod
+    def _prompt_of_one_name(prompt: str, images_per_name: int) -> Iterator[str]:
+        fields = _prompt_fields(prompt)
+        # No format and no conversion either: {name:>9} and {name!r} would change the name.
+        if fields is None or any(field != ("name", "", None) for field in fields):
+            yield (
+                f"prompt = {prompt!r}: only {{name}} may stand in braces; "
+                "double a brace that is meant literally"
+            )
+        elif not fields and images_per_name > 1:
+            yield f"images_per_name = {images_per_name}: the prompt asks for no name"
 
     @property
     def has_names(self) -> bool:
         """Whether the prompt asks for a name."""
-        return any(field is not None for _, field, _, _ in string.Formatter().parse(self.prompt))
+        return bool(_prompt_fields(self.prompt))
 
 
 @settings
@@ -175,6 +196,17 @@ class Preset:
     """the pictures of a sample"""
     dataset: dict[str, DatasetSettings]
     """the datasets by name"""
+
+    @staticmethod
+    def _only_targets_have_strength(stage: dict[Stage, StageSettings]) -> Iterator[str]:
+        yield from _strengths(stage)
+
+    @staticmethod
+    def _datasets_have_their_stages(
+        dataset: dict[str, DatasetSettings], stage: dict[Stage, StageSettings]
+    ) -> Iterator[str]:
+        for name, one in dataset.items():
+            yield from _stages_there(name, one, stage)
 
 
 @settings
@@ -196,20 +228,12 @@ class DatasetConfig:
     dataset: DatasetSettings
     """what is asked for"""
 
-    def __post_init__(self) -> None:
-        """Check what the parts cannot see of each other."""
-        if not re.fullmatch("[A-Za-z0-9_-]{1,64}", self.name):
-            raise ValueError(
-                f"dataset {self.name!r}: use letters, digits, - and _ for its name, at most 64"
-            )
-        for stage in self.dataset.stages:
-            if stage not in self.stage:
-                raise ValueError(f"stage.{stage}: is missing, and dataset.{self.name} asks for it")
-            strength = self.stage[stage].strength
-            if stage == "target" and strength is None:
-                raise ValueError("stage.target.strength: is missing; a target is img2img")
-            if stage != "target" and strength is not None:
-                raise ValueError(f"stage.{stage}.strength = {strength}: only a target has one")
+    @staticmethod
+    def _parts_agree(
+        name: str, dataset: DatasetSettings, stage: dict[Stage, StageSettings]
+    ) -> Iterator[str]:
+        yield from _strengths(stage)
+        yield from _stages_there(name, dataset, stage)
 
 
 def read_preset(path: Path) -> Preset:
@@ -222,18 +246,15 @@ def dataset_config(preset: Preset, name: str, origin: str) -> DatasetConfig:
     if name not in preset.dataset:
         raise ValueError(f"{origin}: no [dataset.{name}]; {nearest(name, list(preset.dataset))}")
     dataset = preset.dataset[name]
-    try:
-        return DatasetConfig(
-            name=name,
-            seed=preset.seed,
-            fractions=preset.fractions,
-            split=preset.split,
-            generator=preset.generator,
-            stage={key: preset.stage[key] for key in dataset.stages if key in preset.stage},
-            dataset=dataset,
-        )
-    except ValueError as error:
-        raise ValueError(f"{origin}: {error}") from None
+    return DatasetConfig(
+        name=name,
+        seed=preset.seed,
+        fractions=preset.fractions,
+        split=preset.split,
+        generator=preset.generator,
+        stage={key: preset.stage[key] for key in dataset.stages},
+        dataset=dataset,
+    )
 
 
 def stored_config(tables: Mapping[str, Any], origin: str) -> DatasetConfig:
@@ -241,12 +262,31 @@ def stored_config(tables: Mapping[str, Any], origin: str) -> DatasetConfig:
     return resolve(DatasetConfig, tables, origin)
 
 
-def _check_prompt(prompt: str) -> None:
-    mend = "only {name} may stand in braces; double a brace that is meant literally"
+def _prompt_fields(prompt: str) -> list[tuple[str, str | None, str | None]] | None:
+    """What stands in braces: name, format and conversion of each; None if the braces are wrong."""
     try:
-        found = [rest for _, *rest in string.Formatter().parse(prompt) if rest[0] is not None]
+        parsed = [rest for _, *rest in string.Formatter().parse(prompt)]
     except ValueError:
-        raise ValueError(f"prompt = {prompt!r}: {mend}") from None
-    # No format and no conversion either: {name:>9} and {name!r} would change the name.
-    if any(rest != ["name", "", None] for rest in found):
-        raise ValueError(f"prompt = {prompt!r}: {mend}")
+        return None
+    return [(field, form, conversion) for field, form, conversion in parsed if field is not None]
+
+
+def _strengths(stage: dict[Stage, StageSettings]) -> Iterator[str]:
+    for name, one in stage.items():
+        if name == "target" and one.strength is None:
+            yield "stage.target.strength: is missing; a target is img2img"
+        if name != "target" and one.strength is not None:
+            yield f"stage.{name}.strength = {one.strength}: only a target has one"
+        if one.effective_steps < 1:
+            told = f"no step of {one.steps} would run; raise it"
+            yield f"stage.{name}.strength = {one.strength}: {told}"
+
+
+def _stages_there(
+    name: str, dataset: DatasetSettings, stage: dict[Stage, StageSettings]
+) -> Iterator[str]:
+    if not re.fullmatch("[A-Za-z0-9_-]{1,64}", name):
+        yield f"dataset {name!r}: use letters, digits, - and _ for its name, at most 64"
+    for wanted in dataset.stages:
+        if wanted not in stage:
+            yield f"stage.{wanted}: is missing, and dataset.{name} asks for it"

@@ -11,6 +11,7 @@ from typing import Literal
 EventKind = Literal[
     "run-started",
     "run-finished",
+    "run-stopped",
     "took-over",
     "stack-differs",
     "set-aside",

@@ -31,9 +31,14 @@ class FileFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShardDone:
-    """What `done.json` holds. Linked last: only this makes the shard exist."""
+    """What `done.json` holds. Linked last: only this makes the shard exist.
+
+    `made_by` is the fingerprint of the dataset's generator.json: the settings, the plan, the models
+    and the numerics, so that no shard of another making is ever taken for one of this dataset.
+    """
 
     shard: str
+    made_by: str
     planned: int
     ok: int
     failed: int

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated
 
-from schemas.settings import FILLED, NON_NEGATIVE, nearest, settings
+from schemas.mistakes import nearest
+from schemas.settings import FILLED, NON_NEGATIVE, settings
 
 # What IMDb writes in primaryProfession; a misspelt one would silently choose nobody.
 # fmt: off
@@ -40,15 +42,22 @@ class NameRule:
     max_votes: Annotated[int | None, NON_NEGATIVE] = None
     """No title of the person has more votes: famous names risk likenesses."""
 
-    def __post_init__(self) -> None:
-        for profession in self.professions:
+    @staticmethod
+    def _known_to_imdb(professions: tuple[str, ...]) -> Iterator[str]:
+        for profession in professions:
             if profession not in PROFESSIONS:
-                raise ValueError(
+                yield (
                     f"professions = {profession!r}: unknown to IMDb;"
                     f" {nearest(profession, sorted(PROFESSIONS))}"
                 )
-        self._check_range("born_from", self.born_from, "born_to", self.born_to)
-        self._check_range("min_votes", self.min_votes, "max_votes", self.max_votes)
+
+    @staticmethod
+    def _years_in_order(born_from: int | None, born_to: int | None) -> Iterator[str]:
+        yield from _out_of_order("born_from", born_from, "born_to", born_to)
+
+    @staticmethod
+    def _votes_in_order(min_votes: int | None, max_votes: int | None) -> Iterator[str]:
+        yield from _out_of_order("min_votes", min_votes, "max_votes", max_votes)
 
     @property
     def by_votes(self) -> bool:
@@ -60,8 +69,7 @@ class NameRule:
         """Whether a year of birth is needed."""
         return self.born_from is not None or self.born_to is not None
 
-    def _check_range(self, low: str, least: int | None, high: str, most: int | None) -> None:
-        if least is not None and most is not None and least > most:
-            raise ValueError(
-                f"{low} = {least}, {high} = {most}: nobody is in this range; swap the two"
-            )
+
+def _out_of_order(low: str, least: int | None, high: str, most: int | None) -> Iterator[str]:
+    if least is not None and most is not None and least > most:
+        yield f"{low} = {least}, {high} = {most}: nobody is in this range; swap the two"

@@ -5,10 +5,12 @@ run.json is written by `plan`, generator.json by the first `generate`.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import Any, Literal
 
 from schemas.config import DatasetConfig
-from schemas.settings import settings
+from schemas.settings import as_plain, settings
 
 
 @settings
@@ -61,8 +63,12 @@ class GeneratorRecord:
     """what this file is"""
     version: Literal[1] = 1
     """version of this record"""
+    config_sha256: str
+    """the settings in run.json that it follows"""
     plan_sha256: str
     """the plan that it works on"""
+    truth: FileIdentity | None
+    """truth.parquet, where what makes the pictures knows what it draws"""
     models: dict[str, ModelIdentity]
     """the model of each stage"""
     numerics: dict[str, str | int]
@@ -76,10 +82,14 @@ class GeneratorRecord:
 
     def must_match(self) -> dict[str, Any]:
         """What a later run may not change."""
-        from schemas.settings import as_plain
-
         plain = as_plain(self)
-        return {key: plain[key] for key in ("plan_sha256", "models", "numerics")}
+        fixed = ("config_sha256", "plan_sha256", "models", "numerics")
+        return {key: plain[key] for key in fixed}
+
+    def fingerprint(self) -> str:
+        """Stands in every done.json for all that may not change."""
+        text = json.dumps(self.must_match(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
 
     def may_differ(self) -> dict[str, Any]:
         """What a later run may change, and has to say so."""

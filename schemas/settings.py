@@ -1,33 +1,26 @@
 """How settings are declared, read from TOML, and refused: with every mistake at once.
 
 A settings class is a frozen, keyword-only, slotted dataclass whose ranges stand in its annotations.
-The same ranges are checked by pydantic when a file is read, and by the class itself when code or
-the command line builds one.
+What one field says about another are its rules: static methods that take fields by their names and
+yield what is wrong. pydantic checks the ranges of a file; the class itself checks ranges and rules
+when code builds one.
 """
 
 from __future__ import annotations
 
+import ast
 import dataclasses
-import difflib
+import inspect
 import json
-import math
+import textwrap
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import (
-    Annotated,
-    Any,
-    Literal,
-    TypeVar,
-    Union,
-    dataclass_transform,
-    get_args,
-    get_origin,
-    get_type_hints,
-)
+from typing import Any, TypeVar, dataclass_transform
 
-from annotated_types import Ge, Gt, Le, Lt, MinLen
+from annotated_types import Ge, Gt, MinLen
+
+from schemas.mistakes import every_mistake, out_of_range, rules_of
 
 Settings = TypeVar("Settings")
 
@@ -39,12 +32,13 @@ FILLED = MinLen(1)
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 def settings(cls: type[Settings]) -> type[Settings]:
     """Make a settings class: unknown fields forbidden, nothing converted, ranges checked."""
-    own_check = cls.__dict__.get("__post_init__")
 
     def __post_init__(self: Any) -> None:
-        _check_ranges(self)
-        if own_check is not None:
-            own_check(self)
+        wrong = list(out_of_range(self))
+        for fields, rule in rules_of(cls):
+            wrong += rule(**{field: getattr(self, field) for field in fields})
+        if wrong:
+            raise ValueError("; ".join(wrong))
 
     cls.__post_init__ = __post_init__  # type: ignore[attr-defined]
     made = dataclasses.dataclass(frozen=True, slots=True, kw_only=True)(cls)
@@ -79,8 +73,8 @@ def resolve(cls: type[Settings], tables: Mapping[str, Any], origin: str) -> Sett
     text = json.dumps(tables, default=str)
     try:
         return TypeAdapter(cls).validate_json(text)
-    except ValidationError as error:
-        mistakes = [_explain(cls, mistake) for mistake in error.errors() if not _echo(mistake)]
+    except ValidationError:
+        mistakes = every_mistake(cls, json.loads(text))
         count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
         raise ValueError("\n  ".join([f"{origin}: {count}", *mistakes])) from None
 
@@ -91,133 +85,31 @@ def as_plain(settings: Any) -> dict[str, Any]:
     return plain
 
 
-def nearest(word: str, known: Sequence[str]) -> str:
-    """Asks whether the nearest known word was meant, or lists what is known here."""
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    if close:
-        return f"did you mean {close[0]!r}?"
-    return "known here: " + (", ".join(sorted(known)) or "nothing")
-
-
-def _check_ranges(settings: Any) -> None:
-    hints = get_type_hints(type(settings), include_extras=True)
+def descriptions(settings: Any, path: str = "") -> dict[str, tuple[Any, str]]:
+    """Every setting by its path, with its value and the sentence under its field."""
+    if isinstance(settings, dict):
+        inner = [descriptions(value, f"{path}{key}.") for key, value in settings.items()]
+        return {key: told for one in inner for key, told in one.items()}
+    sentences = _sentences(type(settings))
+    found: dict[str, tuple[Any, str]] = {}
     for field in dataclasses.fields(settings):
-        kind, value = hints[field.name], getattr(settings, field.name)
-        for where, one, bounds in _bounded(field.name, kind, value):
-            if isinstance(one, float) and not math.isfinite(one):
-                raise ValueError(f"{where} = {one!r}: should be a finite number")
-            for bound in bounds:
-                wanted = _broken(bound, one)
-                if wanted:
-                    raise ValueError(f"{where} = {one!r}: should be {wanted}")
+        value, where = getattr(settings, field.name), f"{path}{field.name}"
+        if dataclasses.is_dataclass(value) or isinstance(value, dict):
+            found |= descriptions(value, f"{where}.")
+        else:
+            found[where] = (value, sentences[field.name])
+    return found
 
 
-def _bounded(where: str, kind: Any, value: Any) -> Iterator[tuple[str, Any, Sequence[object]]]:
-    """A value and the items in it, each with its path and the bounds of its annotation."""
-    yield where, value, getattr(kind, "__metadata__", ())
-    if isinstance(value, tuple):
-        item_kind = get_args(_bare(kind))[0]
-        for number, item in enumerate(value):
-            yield f"{where}.{number}", item, getattr(item_kind, "__metadata__", ())
-
-
-def _broken(bound: object, value: Any) -> str | None:
-    """What a bound asks for, if the value does not hold to it."""
-    match bound:
-        case MinLen(min_length=least) if value is not None and len(value) < least:
-            return f"at least {least} long"
-        case Ge(ge=least) if value is not None and not value >= least:
-            return f"at least {least}"
-        case Gt(gt=least) if value is not None and not value > least:
-            return f"more than {least}"
-        case Le(le=most) if value is not None and not value <= most:
-            return f"at most {most}"
-        case Lt(lt=most) if value is not None and not value < most:
-            return f"less than {most}"
-    return None
-
-
-def _echo(mistake: Any) -> bool:
-    """Whether a list is too short only because its items are mistakes, told by themselves."""
-    if mistake["type"] != "too_short":
-        return False
-    given, valid = len(mistake["input"]), int(mistake["ctx"]["actual_length"])
-    return given > valid
-
-
-def _explain(cls: type, mistake: Any) -> str:
-    """One line for one of pydantic's errors: the field's path, the value, and the mend."""
-    known: Sequence[str] = ()
-    kind: Any = cls
-    path: list[str] = []
-    for part in mistake["loc"]:
-        if part == "[key]":
-            break
-        known, kind, shown = _step(kind, part)
-        if shown:
-            path.append(str(part))
-    where, value = ".".join(path) or "the whole", mistake["input"]
-    match mistake["type"]:
-        case "missing":
-            return f"{where}: is missing"
-        case "unexpected_keyword_argument":
-            return f"{where} = {value!r}: unknown field; {nearest(path[-1], known)}"
-        case "literal_error" if mistake["loc"][-1] == "[key]":
-            return f"{where}: unknown section; {nearest(path[-1], known)}"
-        case "literal_error":
-            return f"{where} = {value!r}: {nearest(str(value), _choices(kind))}"
-        case "union_tag_invalid" | "union_tag_not_found":
-            tag = mistake["ctx"]["discriminator"].strip("'")
-            given = value.get(tag)
-            return f"{where}.{tag} = {given!r}: {nearest(str(given), list(_tagged(kind)))}"
-        case "dataclass_type" | "dict_type" | "model_attributes_type" | "dataclass_exact_type":
-            return f"{where} = {value!r}: should be a table of settings"
-        case "value_error":  # raised by a class's own check, whose message begins with the field
-            return ".".join([*path, mistake["msg"].removeprefix("Value error, ")])
-    # pydantic begins with what the value is: Input, String, Tuple.
-    should = mistake["msg"].partition("should ")[2]
-    return f"{where} = {value!r}: should {should}" if should else f"{where}: {mistake['msg']}"
-
-
-def _step(kind: Any, part: str | int) -> tuple[Sequence[str], Any, bool]:
-    """One step down a path: names known there, the type it leads to, whether users see it."""
-    kind = _bare(kind)
-    if dataclasses.is_dataclass(kind):
-        hints = get_type_hints(kind, include_extras=True)
-        names = [field.name for field in dataclasses.fields(kind)]
-        return names, hints.get(str(part)), True
-    if get_origin(kind) is dict:
-        key, inner = get_args(kind)
-        return list(get_args(_bare(key))), inner, True
-    tagged = _tagged(kind)
-    if part in tagged:
-        return (), tagged[str(part)], False
-    if get_origin(kind) in (tuple, list):
-        return (), get_args(kind)[0], True
-    return (), None, True
-
-
-def _bare(kind: Any) -> Any:
-    """A type without its annotations and without None."""
-    if get_origin(kind) is Annotated:
-        return _bare(get_args(kind)[0])
-    if get_origin(kind) in (Union, UnionType):
-        members = [member for member in get_args(kind) if member is not NoneType]
-        return _bare(members[0]) if len(members) == 1 else kind
-    return kind
-
-
-def _tagged(kind: Any) -> dict[str, Any]:
-    """The members of a tagged union by their tag; a tag is a Literal field called kind."""
-    members = get_args(_bare(kind))
+def _sentences(cls: type) -> dict[str, str]:
+    body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
+    assert isinstance(body, ast.ClassDef)
     return {
-        tag: member
-        for member in members
-        if dataclasses.is_dataclass(member)
-        for tag in _choices(get_type_hints(member).get("kind"))
+        field.target.id: text.value.value
+        for field, text in zip(body.body, body.body[1:], strict=False)
+        if isinstance(field, ast.AnnAssign)
+        and isinstance(field.target, ast.Name)
+        and isinstance(text, ast.Expr)
+        and isinstance(text.value, ast.Constant)
+        and isinstance(text.value.value, str)
     }
-
-
-def _choices(kind: Any) -> list[str]:
-    bare = _bare(kind)
-    return [str(choice) for choice in get_args(bare)] if get_origin(bare) is Literal else []

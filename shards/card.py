@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import json
 from collections.abc import Mapping, Sequence
 
 from schemas.config import ProceduralSettings
@@ -27,7 +29,7 @@ def card_text(run: Run, shards: Sequence[str], done: Mapping[str, ShardDone]) ->
         for split in SPLITS
         if any(shard.startswith(f"{split}/") for shard in done)
     ]
-    head = ["---", f"pretty_name: {run.config.name}"]
+    head = ["---", f"pretty_name: {json.dumps(run.config.name)}"]
     if files:
         head += ["configs:", "  - config_name: default", "    data_files:", *files]
     return "\n".join([*head, "---", "", *_body(run, shards, done)])
@@ -39,8 +41,11 @@ def _body(run: Run, shards: Sequence[str], done: Mapping[str, ShardDone]) -> lis
     lines = [
         f"# {config.name}",
         "",
-        f"Paired portraits made with Relume from the prompt “{config.dataset.prompt}”, "
-        f"{config.dataset.size_px} x {config.dataset.size_px} px.",
+        f"Portraits made with Relume, {config.dataset.size_px} x {config.dataset.size_px} px. "
+        "The prompt:",
+        "",
+        # A block of code, so that nothing in a prompt is taken for Markdown or HTML.
+        "    " + " ".join(config.dataset.prompt.split()),
         "",
         _PROCEDURAL if procedural else _SYNTHETIC,
     ]
@@ -67,10 +72,15 @@ def _body(run: Run, shards: Sequence[str], done: Mapping[str, ShardDone]) -> lis
         stage = config.stage[name]
         strength = "" if stage.strength is None else stage.strength
         lines.append(
-            f"| {name} | {stage.model} | {stage.revision} | {stage.steps} | {stage.guidance} "
+            f"| {name} | {_cell(stage.model)} | {_cell(stage.revision)} | {stage.steps} "
+            f"| {stage.guidance} "
             f"| {strength} |"
         )
     return [*lines, _HOW_TO_READ]
+
+
+def _cell(text: str) -> str:
+    return html.escape(text).replace("|", "\\|")
 
 
 _HOW_TO_READ = """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -16,6 +17,17 @@ def parquet_bytes(table: pa.Table) -> bytes:
     sink = io.BytesIO()
     pq.write_table(table, sink, compression="zstd")
     return sink.getvalue()
+
+
+def read_parquet(path: Path) -> pa.Table:
+    """A table out of a parquet file; ValueError names the file that is none."""
+    try:
+        # The folder's name says nothing about the rows.
+        return pq.read_table(path, partitioning=None)
+    except FileNotFoundError:
+        raise ValueError(f"{path}: is not there") from None
+    except (pa.ArrowInvalid, OSError) as error:
+        raise ValueError(f"{path}: is no parquet file, or a damaged one") from error
 
 
 def json_bytes(value: Any) -> bytes:

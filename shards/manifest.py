@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from schemas.lease import ShardDone
 from schemas.records import check_record
 from schemas.run import Run
 from schemas.sample import SPLITS, Stage, sample_schema
 from shards import card, filesystem, layout
-from shards.encoding import json_bytes, parquet_bytes
+from shards.encoding import json_bytes, parquet_bytes, read_parquet
 from shards.publish import published
 
 COMPLETE_KEY = b"relume.complete"
@@ -72,18 +71,18 @@ def read_manifest(dataset: Path, stages: Sequence[Stage]) -> pa.Table:
     path = dataset / layout.MANIFEST
     if not path.exists():
         raise ValueError(f"{dataset}: has no {layout.MANIFEST}; make one with relume generate")
-    table = pq.read_table(path)
+    table = read_parquet(path)
     check_record(table.schema, sample_schema(stages), str(path))
     return table
 
 
 def _manifest(dataset: Path, now: State, stages: Sequence[Stage]) -> bytes:
     schema = sample_schema(stages)
-    tables = [
-        pq.read_table(layout.rows_path(dataset, shard), partitioning=None)
-        for shard in now.shards
-        if shard in now.done
-    ]
+    paths = [layout.rows_path(dataset, shard) for shard in now.shards if shard in now.done]
+    try:
+        tables = [read_parquet(path) for path in paths]
+    except ValueError as error:
+        raise ValueError(f"{error}; relume generate {dataset} --mend makes it anew") from error
     table = pa.concat_tables(tables) if tables else schema.empty_table()
     facts = {**schema.metadata, COMPLETE_KEY: json.dumps(now.complete).encode()}
     return parquet_bytes(table.combine_chunks().replace_schema_metadata(facts))

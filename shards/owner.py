@@ -84,7 +84,8 @@ class Owner:
         ]
         if max(generations, default=0) != self._claim.generation:
             raise OwnerLost(
-                f"{self._dataset}: another driver took part {self.part} over, because this one "
+                f"{self._dataset}: {_whole_or_part(self.part)}was taken over by another driver, "
+                "because this one "
                 "gave no sign of life; nothing is lost, and that driver goes on"
             )
 
@@ -134,7 +135,8 @@ class Owner:
 
     def _who_holds(self, claim: _Claim, silent_s: float) -> str:
         return (
-            f"{self._dataset}: part {claim.part} is being written by {_name(claim.holder)}; "
+            f"{self._dataset}: {_whole_or_part(claim.part)}is being written by "
+            f"{_name(claim.holder)}; "
             f"its last sign of life is {max(silent_s, 0):.0f} s old. "
             f"Stop it, or wait: after {self._silent_s:.0f} s of silence it is taken over"
         )
@@ -163,7 +165,7 @@ def writers(dataset: Path) -> list[str]:
         return []
     now = time.time()
     return [
-        f"part {claim.part}: {_name(claim.holder)}"
+        f"{_whole_or_part(claim.part)}{_name(claim.holder)}"
         for claim in _newest(_read_claims(folder)).values()
         if not claim.holder.released
         and not _is_gone(claim.holder)
@@ -176,11 +178,21 @@ def _name(holder: Holder) -> str:
     return f"process {holder.pid} on {holder.host}{job}"
 
 
+def _whole_or_part(part: Part) -> str:
+    return "" if part == WHOLE else f"part {part} "
+
+
 def _read_claims(folder: Path) -> list[_Claim]:
-    return [
-        _Claim(part, generation, path, resolve(Holder, json.loads(path.read_bytes()), str(path)))
-        for part, generation, path in _files(folder)
-    ]
+    claims = []
+    for part, generation, path in _files(folder):
+        try:
+            holder = resolve(Holder, json.loads(path.read_bytes()), str(path))
+        except ValueError as error:
+            raise ValueError(
+                f"{path}: is damaged; remove it once no driver writes this dataset"
+            ) from error
+        claims.append(_Claim(part, generation, path, holder))
+    return claims
 
 
 def _files(folder: Path) -> Iterator[tuple[Part, int, Path]]:

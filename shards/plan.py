@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from schemas.config import DatasetConfig, SplitSettings
 from schemas.name import NAME_SCHEMA
@@ -27,6 +26,7 @@ from schemas.sample import (
 )
 from schemas.seeds import stable_fraction, stable_hash
 from shards import layout
+from shards.encoding import read_parquet
 
 _ID = "[A-Za-z0-9_-]+"
 # An id and its stage have to fit into the 100 bytes that a tar's header has for a name.
@@ -76,9 +76,14 @@ def read_plan(dataset: Path) -> pa.Table:
     """The plan of a dataset, checked to be one."""
     path = dataset / layout.PLAN
     if not path.exists():
-        raise ValueError(f"{dataset}: has no {layout.PLAN}; make one with relume plan")
-    table = pq.read_table(path)
+        raise ValueError(
+            f"{dataset}: has no {layout.PLAN}; the same relume plan as before writes it again"
+        )
+    table = read_parquet(path)
     check_record(table.schema, plan_schema(stages_of(table.schema)), str(path))
+    for field in table.schema:
+        if not field.nullable and table.column(field.name).null_count:
+            raise ValueError(f"{path}: column {field.name!r} lacks values")
     # Both become names of files, so a plan from elsewhere must not lead out of the dataset.
     for column, pattern in (("id", _ID), ("shard", _SHARD)):
         values = table.column(column)

@@ -28,9 +28,9 @@ class ShardTaken(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class SetAside:
-    """Files of a shard that were moved to the quarantine, and why."""
+    """Files that were moved to the quarantine, and why; `where` is a shard or a file."""
 
-    shard: str
+    where: str
     reason: str
     folder: Path
 
@@ -94,13 +94,16 @@ def set_aside_broken(dataset: Path, shards: Iterable[str]) -> list[SetAside]:
     for shard in shards:
         reason = _what_is_wrong(dataset, shard)
         if reason:
-            files = [
-                path(dataset, shard)
-                for path in (layout.done_path, layout.rows_path, layout.tar_path)
-            ]
-            folder = quarantine(dataset, {"kind": "files", "shard": shard, "reason": reason}, files)
-            found.append(SetAside(shard, reason, folder))
+            found.append(set_aside(dataset, shard, reason))
     return found
+
+
+def set_aside(dataset: Path, where: str, reason: str) -> SetAside:
+    """Move a shard's files, or one file by its path in the dataset, to the quarantine."""
+    paths = (layout.done_path, layout.rows_path, layout.tar_path)
+    files = [path(dataset, where) for path in paths] + [dataset / where]
+    folder = quarantine(dataset, {"kind": "files", "where": where, "reason": reason}, files)
+    return SetAside(where, reason, folder)
 
 
 def quarantine(dataset: Path, why: Mapping[str, Any], files: Iterable[Path] = ()) -> Path:

@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from schemas.sample import Stage, stages_of
 from shards import layout
-from shards.encoding import sha256
+from shards.encoding import read_parquet, sha256
 from shards.manifest import read_manifest
 from shards.plan import read_plan
 from shards.run import read_planned
@@ -111,7 +110,7 @@ def read_sample(dataset: Path, sample_id: str) -> tuple[dict[str, Any], dict[Sta
     shard = planned[0]["shard"]
     if not layout.done_path(dataset, shard).exists():
         raise ValueError(f"{dataset}: {sample_id} is in {shard}, which is not made yet")
-    rows = pq.read_table(layout.rows_path(dataset, shard), partitioning=None)
+    rows = read_parquet(layout.rows_path(dataset, shard))
     row: dict[str, Any] = rows.slice(planned[0]["index"], 1).to_pylist()[0]
     pictures: dict[Stage, bytes] = {}
     if row["status"] == "ok":

@@ -39,10 +39,17 @@ class ShardStage:
     """Takes the samples of a lease in their order, and ends as a staged shard."""
 
     def __init__(
-        self, dataset: Path, lease: Lease, images: Mapping[Stage, StageImage], size_px: int
+        self,
+        dataset: Path,
+        lease: Lease,
+        images: Mapping[Stage, StageImage],
+        *,
+        size_px: int,
+        made_by: str,
     ) -> None:
         """`images` says for each stage what all its pictures share: model, steps and so on."""
         self._lease, self._shared, self._size_px = lease, images, size_px
+        self._made_by = made_by
         # Its own even beside a worker of a killed driver that still stages the same attempt.
         name = f"{layout.staging_name(lease.shard)}.{lease.attempt}-{secrets.token_hex(4)}"
         self._folder = dataset / filesystem.STAGING / name
@@ -81,6 +88,7 @@ class ShardStage:
         failures = Counter(sample.reason for sample in self._samples if sample.reason)
         done = ShardDone(
             shard=self._lease.shard,
+            made_by=self._made_by,
             planned=len(self._lease.samples),
             ok=len(self._samples) - failures.total(),
             failed=failures.total(),

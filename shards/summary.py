@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from schemas.run import GeneratorRecord
 from schemas.sample import SPLITS
 from schemas.settings import as_plain
 from shards import layout
+from shards.encoding import read_parquet
 from shards.manifest import State, state
 from shards.owner import writers
 from shards.plan import shard_names
@@ -55,9 +55,8 @@ def failed_rows(dataset: Path, now: State) -> list[dict[str, Any]]:
         row
         for shard, done in now.done.items()
         if done.failed
-        for row in pq.read_table(
-            layout.rows_path(dataset, shard), partitioning=None, filters=[("status", "=", "failed")]
-        ).to_pylist()
+        for row in read_parquet(layout.rows_path(dataset, shard)).to_pylist()
+        if row["status"] == "failed"
     ]
 
 
@@ -73,7 +72,7 @@ def _stages(
     for name in names:
         wanted = ("model", "revision", "steps", "guidance", "strength")
         told[name] = {key: settings[name][key] for key in wanted}
-        weights = generator.models[name].weights if generator else {}
+        weights = generator.models[name].weights if generator else None
         told[name]["weights"] = weights
     return told
 

@@ -29,12 +29,13 @@ FLAT_LEVELS = 3
 BLACK_LEVEL = 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class GenerateConfig:
     """What a worker is told: where the dataset lies, and what it is."""
 
     dataset: str
     config: DatasetConfig
+    made_by: str
 
 
 class GenerateShard:
@@ -42,7 +43,7 @@ class GenerateShard:
 
     def __init__(self, config: GenerateConfig) -> None:
         self._dataset = Path(config.dataset)
-        self._config = config.config
+        self._config, self._made_by = config.config, config.made_by
         self.generator: Generator = build_generator(config.config)
 
     def setup(self) -> None:
@@ -55,7 +56,13 @@ class GenerateShard:
         size_px = self._config.dataset.size_px
         with (
             ThreadPoolExecutor(ENCODER_THREADS) as encoders,
-            ShardStage(self._dataset, lease, self._shared_images(), size_px) as stage,
+            ShardStage(
+                self._dataset,
+                lease,
+                self._shared_images(),
+                size_px=size_px,
+                made_by=self._made_by,
+            ) as stage,
         ):
             for made in self._made_ahead(lease.samples, encoders):
                 if made.fault:

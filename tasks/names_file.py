@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from schemas.name import NAME_SCHEMA
 from schemas.records import check_record
 from shards import filesystem
-from shards.encoding import parquet_bytes
+from shards.encoding import parquet_bytes, read_parquet
 
 # Where the file's own metadata says how its names were chosen.
 CHOICE_KEY = b"relume.choice"
@@ -28,6 +27,8 @@ def check_place(path: Path) -> None:
         raise ValueError(f"--out {path}: the folder {path.parent} does not exist; make it first")
     if path.is_dir():
         raise ValueError(f"--out {path}: is a folder; name a file in it, {path / 'names.parquet'}")
+    if path.suffix != ".parquet":
+        raise ValueError(f"--out {path}: is a parquet file; let the name end in .parquet")
     if path.exists():
         _read(path)
     try:
@@ -72,8 +73,8 @@ def _staged(path: Path) -> Iterator[Path]:
 
 def _read(path: Path) -> pa.Table:
     try:
-        names = pq.read_table(path)
-    except (pa.ArrowInvalid, OSError) as error:
+        names = read_parquet(path)
+    except ValueError as error:
         raise ValueError(
             f"--out {path}: exists and is no names file; choose another --out"
         ) from error

@@ -8,13 +8,21 @@ from __future__ import annotations
 
 import errno
 import importlib
+import io
 import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import fields
 from typing import Any, TypeVar
 
 Parsed = TypeVar("Parsed")
 DONE, INCOMPLETE, WRONG = 0, 1, 2
+# As a shell tells it: 128 and the number of the signal.
+INTERRUPTED, NO_READER, TERMINATED = 130, 141, 143
 
 VERBS = {
     "names": "choose names of actors and actresses from IMDb's name.basics.tsv.gz",
@@ -22,11 +30,20 @@ VERBS = {
     "generate": "make a planned dataset, or continue it",
     "inspect": "say what is in a dataset, verify it, take samples out of it",
 }
-_MENDS = {
-    errno.ENOSPC: "nothing published is lost; make room, and the same command continues",
-    errno.EDQUOT: "nothing published is lost; make room, and the same command continues",
-    errno.EROFS: "nothing published is lost; mount it writable, and the same command continues",
-    errno.EACCES: "ask for the permission, and the same command continues",
+_CONTINUES = {
+    errno.ENOSPC: "make room, and the same command continues",
+    errno.EDQUOT: "make room, and the same command continues",
+    errno.EROFS: "mount it writable, and the same command continues",
+}
+_WRONG_PATHS = {
+    errno.ENOENT: "check the path",
+    errno.ENOTDIR: "a file stands where a folder should; check the path",
+    errno.EISDIR: "a folder stands where a file should; check the path",
+    errno.EEXIST: "something else has that name; move it away, or choose another path",
+    errno.EACCES: "ask for the permission, or choose another path",
+    errno.EPERM: "ask for the permission, or choose another path",
+    errno.ENAMETOOLONG: "choose a shorter path",
+    errno.ELOOP: "check the links in the path",
 }
 _WIDTH = max(map(len, VERBS))
 USAGE = "\n".join(
@@ -37,51 +54,111 @@ USAGE = "\n".join(
         "",
         *(f"  {verb:<{_WIDTH}}  {what}" for verb, what in VERBS.items()),
         "",
-        "relume VERB --help explains a verb. --debug adds the traceback to an error.",
-        "Exit codes: 0 done; 1 ran, but something is missing, failed or set aside; 2 wrong input.",
+        "relume VERB --help explains a verb; relume --version tells the version.",
+        "--debug adds the traceback to an error.",
+        "",
+        "Exit codes: 0 done; 1 ran, but something is missing, failed or set aside; 2 wrong input;",
+        "130 and 143 stopped by Ctrl-C or SIGTERM: the same command continues.",
     ]
 )
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends a verb in the same orderly way as Ctrl-C."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    flags = [word for word in arguments[:1] if word == "--debug"]
+    arguments = arguments[len(flags) :]
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(USAGE)
         return DONE if arguments else WRONG
+    if arguments[0] == "--version":
+        from importlib.metadata import version
+
+        from shards.provenance import code_version
+
+        print(f"relume {version('relume')}, code {code_version()}")
+        return DONE
     verb, *rest = arguments
     if verb not in VERBS:
-        from schemas.settings import nearest
+        from schemas.mistakes import nearest
 
         print(f"error: unknown verb {verb!r}; {nearest(verb, list(VERBS))}", file=sys.stderr)
         return WRONG
-    return run_verb(importlib.import_module(f"workflows.{verb}").main, rest)
+    return run_verb(importlib.import_module(f"workflows.{verb}").main, [*flags, *rest])
 
 
 def run_verb(verb: Callable[[list[str]], int], argv: Sequence[str] | None = None) -> int:
-    """Call a verb with its arguments; an error becomes one line, a traceback only with --debug."""
+    """Call a verb with its arguments; an error becomes one line, and the traceback with --debug."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments
     from schemas.endings import CannotGoOn
 
+    _survive_any_terminal()
     try:
-        return verb([argument for argument in arguments if argument != "--debug"])
+        with _terminable():
+            code = verb([argument for argument in arguments if argument != "--debug"])
+            sys.stdout.flush()
+            return code
+    except BrokenPipeError:
+        # Whoever read has gone; what is still buffered must not be written at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return NO_READER
     except (ValueError, OSError, CannotGoOn) as error:
         from workflows.console import Console
 
         if debug:
-            raise
+            traceback.print_exc()
         Console().error(_one_line(error))
-        return WRONG if isinstance(error, ValueError) else INCOMPLETE
+        wrong = isinstance(error, ValueError) or getattr(error, "errno", None) in _WRONG_PATHS
+        return WRONG if wrong else INCOMPLETE
+    except Terminated:
+        print("stopped by SIGTERM; the same command continues", file=sys.stderr)
+        return TERMINATED
     except KeyboardInterrupt:
         print("interrupted; the same command continues", file=sys.stderr)
-        return 130
+        return INTERRUPTED
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM unwind what is going on, so that owners and connections are given back."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def terminate(*_: object) -> None:
+        raise Terminated("SIGTERM")
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _survive_any_terminal() -> None:
+    """A name in a script that a terminal lacks is escaped, and ends nothing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def parse(arguments: type[Parsed], verb: str, argv: Sequence[str]) -> Parsed:
     """Arguments of a verb out of its command line."""
     import tyro
 
+    from schemas.mistakes import nearest
+
+    known = [f"--{field.name.replace('_', '-')}" for field in fields(arguments)]  # type: ignore[arg-type]
+    given = [word.partition("=")[0].replace("_", "-") for word in argv if word.startswith("--")]
+    unknown = [word for word in given if word not in (*known, "--help")]
+    if unknown:
+        told = "; ".join(f"{word}: unknown option, {nearest(word, known)}" for word in unknown)
+        raise ValueError(f"relume {verb}: {told}")
     return tyro.cli(arguments, prog=f"relume {verb}", args=list(argv), config=_style())
 
 
@@ -107,8 +184,11 @@ def _style() -> Sequence[Any]:
 
 
 def _one_line(error: Exception) -> str:
-    if isinstance(error, OSError) and error.errno:
-        path = f"{error.filename}: " if error.filename else ""
-        mend = _MENDS.get(error.errno, "the same command continues once that is mended")
-        return f"{path}{os.strerror(error.errno)}; {mend}"
-    return str(error)
+    if not isinstance(error, OSError) or not error.errno:
+        return str(error)
+    path = f"{error.filename}: " if error.filename else ""
+    mend = _WRONG_PATHS.get(error.errno)
+    if mend is None:
+        mend = _CONTINUES.get(error.errno, "the same command continues once that is mended")
+        mend = f"nothing published is lost; {mend}"
+    return f"{path}{os.strerror(error.errno)}; {mend}"

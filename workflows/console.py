@@ -84,7 +84,7 @@ class Console:
     def progress(self, what: str, unit: str, total: float | None = None) -> Iterator[Advance]:
         """Show how far some work is, while the block runs."""
         if self._err.is_terminal and total != 0:
-            with _bar(self._err, what, unit, total) as advance:
+            with _bar(self._err, what, unit, total or None) as advance:
                 yield advance
         else:
             yield _LogLines(self._err, what, unit, total)
@@ -98,9 +98,16 @@ def _plain(text: str, style: str = "") -> Text:
     return Text(_CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text), style=style)
 
 
+class _Stream(rich.console.Console):
+    """Leaves it to the verb's door what is done when nobody reads any more."""
+
+    def on_broken_pipe(self) -> None:
+        raise
+
+
 def _stream(*, stderr: bool) -> rich.console.Console:
     terminal = (sys.stderr if stderr else sys.stdout).isatty()
-    return rich.console.Console(
+    return _Stream(
         stderr=stderr,
         width=None if terminal else LOG_WIDTH,
         soft_wrap=True,
@@ -174,6 +181,11 @@ def size(num_bytes: float) -> str:
             return f"{num_bytes:.0f} {unit}" if unit == "B" else f"{num_bytes:.3g} {unit}"
         num_bytes /= 1000
     return f"{significant(num_bytes)} TB"
+
+
+def counted(number: int, what: str) -> str:
+    """A number of things: 1 shard, 2,188 shards."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def significant(number: float) -> str:

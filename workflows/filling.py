@@ -14,17 +14,22 @@ from typing import Any
 
 from schemas.event import Event
 from schemas.lease import LeaseFailed, StagedShard, WorkerLost
+from schemas.part import WHOLE
 from shards import events, filesystem, layout
+from shards.check_shard import MEND
 from shards.owner import Owner
 from shards.publish import (
     Publisher,
+    SetAside,
     ShardTaken,
     published,
     quarantine,
     quarantined,
+    set_aside,
     set_aside_broken,
 )
-from workflows.console import Console
+from shards.verify import verify
+from workflows.console import Console, counted
 
 # Long enough for the slowest small write of another driver, short against a night's run.
 OLD_TEMPORARY_S = 3600.0
@@ -49,11 +54,21 @@ class Filling:
                 f"process {holder.pid} on {holder.host} is gone; this one takes over"
             )
             self.note("took-over", host=holder.host, pid=holder.pid, job=holder.job)
-        for aside in set_aside_broken(self._dataset, self.shards):
-            where = aside.folder.relative_to(self._dataset)
-            self._console.warn(f"{aside.shard}: {aside.reason}; set aside in {where}, made anew")
-            self.note("set-aside", shard=aside.shard, reason=aside.reason)
+        self._tell_set_aside(set_aside_broken(self._dataset, self.shards))
         self._sweep_staging()
+
+    def mend(self) -> None:
+        """Set aside whatever verification finds wrong, so that it is made again."""
+        only = None if self._owner.part == WHOLE else set(self.shards)
+        with self._console.progress("verifying", "shards") as advance:
+            problems = list(verify(self._dataset, lambda c: advance(c.shards, c.of), only=only))
+        wrong = {problem.where: problem.what for problem in problems if problem.mend == MEND}
+        for where, what in wrong.items():
+            self.set_aside(where, what)
+
+    def set_aside(self, where: str, what: str) -> None:
+        """Move a shard or a file to the quarantine, and say so."""
+        self._tell_set_aside([set_aside(self._dataset, where, what)])
 
     def outstanding(self, *, retry_failed: bool) -> list[str]:
         """Shards of the part that do not exist; those given up before only when asked for."""
@@ -62,8 +77,8 @@ class Filling:
         skipped = [shard for shard in given_up if shard not in done and not retry_failed]
         if skipped:
             self._console.warn(
-                f"{len(skipped)} shards were given up before and are left out, for example "
-                f"{skipped[0]}: {given_up[skipped[0]]}. --retry-failed takes them up again"
+                f"{counted(len(skipped), 'shard')} given up before and left out, for example "
+                f"{skipped[0]}: {given_up[skipped[0]]}. --retry-failed takes up what was given up"
             )
         return [shard for shard in self.shards if shard not in done and shard not in skipped]
 
@@ -81,14 +96,14 @@ class Filling:
         """Publish what an engine yields, and set aside what it gives up."""
         publisher = Publisher(self._dataset, self._owner)
         with self._console.progress("making", "samples", num_samples) as advance:
-            for outcome in outcomes:
-                if isinstance(outcome, StagedShard):
-                    self._publish_one(publisher, outcome)
-                elif isinstance(outcome, LeaseFailed):
-                    self._lease_failed(outcome)
-                else:
-                    self._worker_lost(outcome)
-                advance(self.made["samples"])
+            try:
+                for outcome in outcomes:
+                    self._take(publisher, outcome)
+                    advance(self.made["samples"])
+            except KeyboardInterrupt as stop:
+                why = str(stop) or "Ctrl-C"
+                self.note("run-stopped", why=why, shards=self.made["shards"])
+                raise
 
     def finish(self) -> float:
         """Note the end; seconds since the start."""
@@ -101,6 +116,12 @@ class Filling:
         own = {key: facts.pop(key) for key in ("shard", "attempt", "seconds") if key in facts}
         events.append(self._dataset, self._owner.part, Event(kind=kind, facts=facts, **own))
 
+    def _tell_set_aside(self, asides: Iterable[SetAside]) -> None:
+        for aside in asides:
+            folder = aside.folder.relative_to(self._dataset)
+            self._console.warn(f"{aside.where}: {aside.reason}; set aside in {folder}")
+            self.note("set-aside", where=aside.where, reason=aside.reason)
+
     def _sweep_staging(self) -> None:
         """Remove what killed attempts at this part's shards left half-staged."""
         mine = {layout.staging_name(shard) for shard in self.shards}
@@ -108,6 +129,14 @@ class Filling:
             if folder.name.rpartition(".")[0] in mine:
                 filesystem.remove_staged(folder)
         filesystem.remove_old_temporaries(self._dataset, OLD_TEMPORARY_S)
+
+    def _take(self, publisher: Publisher, outcome: StagedShard | LeaseFailed | WorkerLost) -> None:
+        if isinstance(outcome, StagedShard):
+            self._publish_one(publisher, outcome)
+        elif isinstance(outcome, LeaseFailed):
+            self._lease_failed(outcome)
+        else:
+            self._worker_lost(outcome)
 
     def _publish_one(self, publisher: Publisher, staged: StagedShard) -> None:
         done = staged.done

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from workflows.cli import DONE, INCOMPLETE, parse, run_verb
-from workflows.console import Console, duration, size
+from workflows.console import Console, counted, duration, size
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,6 +36,9 @@ class Arguments:
     part: str = "1/1"
     """only part i of n of the shards, as i/n, for the jobs of an array"""
     retry_failed: Annotated[bool, tyro.conf.arg(help="take up shards that were given up")] = False
+    mend: Annotated[bool, tyro.conf.arg(help="verify first; set damage aside, make it anew")] = (
+        False
+    )
     address: str | None = None
     """Ray cluster to run on; without it that of RAY_ADDRESS, else one of this process alone"""
     workers: int | None = None
@@ -71,24 +75,22 @@ def _generate(arguments: Arguments, run: Run, plan: pa.Table, owner: Owner) -> i
 
     from shards.manifest import rebuild
     from shards.plan import shard_names
-    from shards.truth import publish_truth
     from tasks.generate_shard import GenerateConfig, GenerateShard
-    from tasks.tell_truth import truth_table
     from workflows.filling import Filling
 
     dataset, console = arguments.dataset, Console()
     filling = Filling(dataset, shard_names(plan), owner, console)
-    config = GenerateConfig(dataset=str(dataset.absolute()), config=run.config)
-    worker = GenerateShard(config)
     filling.take_charge()
-    _agree(dataset, _record(run, worker), filling, console)
-    publish_truth(dataset, truth_table(run.config, plan))
+    if arguments.mend:
+        filling.mend()
+    record = _agree(arguments, run, plan, filling, console)
+    config = GenerateConfig(str(dataset.absolute()), run.config, record.fingerprint())
     outstanding = filling.outstanding(retry_failed=arguments.retry_failed)
     num_samples = pc.sum(pc.is_in(plan["shard"], pa.array(outstanding, pa.string()))).as_py() or 0
     if outstanding:
-        with _engine(arguments, worker, config, console) as run_leases:
-            leases = _leases(plan, outstanding)
-            filling.publish(run_leases(leases, len(outstanding)), num_samples)
+        with _engine(arguments, GenerateShard(config), config, console) as run_leases:
+            outcomes = run_leases(_leases(plan, outstanding), len(outstanding))
+            filling.publish(outcomes, num_samples)
     now = rebuild(dataset, run, shard_names(plan))
     seconds = filling.finish()
     missing = [shard for shard in filling.shards if shard not in now.done]
@@ -116,30 +118,54 @@ def _engine(
         yield Engine(type(worker), config, seats).run
 
 
-def _record(run: Run, worker: GenerateShard) -> GeneratorRecord:
+def _agree(
+    arguments: Arguments, run: Run, plan: pa.Table, filling: Filling, console: Console
+) -> GeneratorRecord:
+    """What makes the pictures, fixed by the first run or the same as then; and its truth."""
+    from shards import layout
+    from shards.run import agree_on_generator, read_generator
+    from shards.truth import publish_truth, what_is_wrong_with_truth
+    from tasks.tell_truth import truth_table
+
+    dataset = arguments.dataset
+    earlier = read_generator(dataset)
+    differences = agree_on_generator(dataset, _record(dataset, run, plan, earlier))
+    if differences:
+        console.warn(
+            f"begun elsewhere, so bytes may differ in the last digits: {'; '.join(differences)}"
+        )
+        filling.note("stack-differs", differences="; ".join(differences))
+    agreed = read_generator(dataset)
+    assert agreed is not None
+    wrong = what_is_wrong_with_truth(dataset, agreed.truth)
+    if arguments.mend and wrong and (dataset / layout.TRUTH).exists():
+        filling.set_aside(layout.TRUTH, wrong)
+    publish_truth(dataset, agreed.truth, lambda: truth_table(run.config, plan))
+    return agreed
+
+
+def _record(
+    dataset: Path, run: Run, plan: pa.Table, earlier: GeneratorRecord | None
+) -> GeneratorRecord:
+    from models.generators.build import build_generator
     from schemas.run import GeneratorRecord
     from shards.provenance import code_version, library_versions, processor
+    from shards.run import config_sha256
+    from shards.truth import truth_identity
+    from tasks.tell_truth import truth_table
 
-    generator = worker.generator
+    generator = build_generator(run.config)
     return GeneratorRecord(
+        config_sha256=config_sha256(dataset),
         plan_sha256=run.plan.sha256,
+        # Drawn once: a million people take a while.
+        truth=earlier.truth if earlier else truth_identity(truth_table(run.config, plan)),
         models={stage: model for stage, model in generator.identity().items()},
         numerics={**generator.numerics(), "batch_size": run.config.dataset.batch_size},
         code=code_version(),
         libraries=library_versions(),
         processor=processor(),
     )
-
-
-def _agree(dataset: Path, record: GeneratorRecord, filling: Filling, console: Console) -> None:
-    from shards.run import agree_on_generator
-
-    differences = agree_on_generator(dataset, record)
-    if differences:
-        console.warn(
-            f"begun elsewhere, so bytes may differ in the last digits: {'; '.join(differences)}"
-        )
-        filling.note("stack-differs", differences="; ".join(differences))
 
 
 def _leases(plan: pa.Table, shards: list[str]) -> Iterator[Lease]:
@@ -161,6 +187,7 @@ def _tell(
     failed: int,
 ) -> None:
     made, total = filling.made, len(filling.shards)
+    given_up = [shard for shard in missing if shard in filling.given_up()]
     whole = "" if arguments.part == "1/1" else f", part {arguments.part}"
     console.heading(
         f"{arguments.dataset}{whole}: {total - len(missing):,} of {total:,} shards exist"
@@ -169,7 +196,8 @@ def _tell(
         rate = made["samples"] / seconds
         console.facts(
             {
-                "made now": f"{made['samples']:,} samples in {made['shards']:,} shards, "
+                "made now": f"{counted(made['samples'], 'sample')} "
+                f"in {counted(made['shards'], 'shard')}, "
                 f"{size(made['bytes'])}",
                 "time": f"{duration(seconds)}, {rate:,.1f} samples a second",
             }
@@ -177,10 +205,16 @@ def _tell(
     else:
         console.facts({"made now": "nothing"})
     if missing:
-        console.warn(f"{len(missing):,} shards are missing, for example {missing[0]}")
+        console.warn(f"{counted(len(missing), 'shard')} missing, for example {missing[0]}")
+    place = shlex.quote(str(arguments.dataset))
+    if given_up:
+        console.warn(
+            f"{counted(len(given_up), 'shard')} given up: once the cause is mended, "
+            f"relume generate {place} --retry-failed"
+        )
     if failed:
-        console.warn(f"{failed:,} samples failed; relume inspect {arguments.dataset} --failed")
-    console.note(f"next: relume inspect {arguments.dataset} --verify")
+        console.warn(f"{counted(failed, 'sample')} failed: relume inspect {place} --failed")
+    console.note(f"next: relume inspect {place} --verify")
 
 
 if __name__ == "__main__":

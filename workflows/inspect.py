@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from workflows.cli import DONE, INCOMPLETE, parse, run_verb
-from workflows.console import Console, size
+from workflows.console import Console, counted, size
 
 if TYPE_CHECKING:
-    from shards.verify import Problem
+    from shards.check_shard import Problem
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,47 +24,87 @@ class Arguments:
     dataset: tyro.conf.Positional[Path]
     """folder of the dataset"""
     verify: Annotated[bool, tyro.conf.arg(help="check every file, picture and row")] = False
-    sample: str | None = None
-    """id of a sample whose pictures and row are written to --out"""
     failed: Annotated[bool, tyro.conf.arg(help="list the samples that failed, and why")] = False
+    sample: str | None = None
+    """id of a sample whose row is shown, and written to --out with its pictures"""
+    out: Path | None = None
+    """folder for the pictures and the row of --sample"""
     sheet: Path | None = None
     """write a contact sheet of some samples to this PNG file"""
-    out: Path = Path()
-    """folder for the pictures and the row of --sample"""
-    json: Annotated[bool, tyro.conf.arg(help="print the result as JSON")] = False
+    json: Annotated[bool, tyro.conf.arg(help="print everything as one JSON document")] = False
 
 
 def main(argv: list[str]) -> int:
     """Inspect a dataset."""
     arguments = parse(Arguments, "inspect", argv)
-    codes = []
-    if arguments.sample is not None:
-        codes.append(_sample(arguments, arguments.sample))
-    if arguments.sheet is not None:
-        codes.append(_sheet(arguments, arguments.sheet))
-    if arguments.failed:
-        codes.append(_failed(arguments))
-    if arguments.verify or not codes:
-        codes.append(_summary(arguments))
-    return max(codes)
-
-
-def _summary(arguments: Arguments) -> int:
+    _check(arguments)
     from shards.summary import summary
 
-    told = summary(arguments.dataset)
     console = Console()
-    problems = _verify(arguments.dataset, console) if arguments.verify else None
+    dataset = arguments.dataset
+    problems = _verify(dataset, console) if arguments.verify else []
+    try:
+        told: dict[str, Any] = summary(dataset)
+    except ValueError as error:
+        if not problems:
+            raise
+        # What is damaged may not be summed up, but it can be told.
+        told = {"dataset": str(dataset), "complete": False, "failed": 0, "unreadable": str(error)}
+    only_parts = bool(arguments.sample or arguments.sheet or arguments.failed)
+    if arguments.sample is not None:
+        told["sample"] = _sample(arguments, arguments.sample, console)
+    if arguments.sheet is not None:
+        told["sheet"] = _sheet(dataset, arguments.sheet)
+    if arguments.failed:
+        told["failed_samples"] = _failed(dataset)
+    if arguments.verify:
+        told["problems"] = [asdict(problem) for problem in problems]
     if arguments.json:
-        if problems is not None:
-            told["problems"] = [asdict(problem) for problem in problems]
         console.result(json.dumps(told, ensure_ascii=False))
     else:
-        _tell(console, told)
-        if problems is not None:
-            _tell_problems(console, problems)
-    sound = told["complete"] and not told["failed"] and not problems
-    return DONE if sound else INCOMPLETE
+        _tell_parts(console, told)
+        if arguments.verify or not only_parts:
+            _tell(console, told)
+        if arguments.verify:
+            _tell_problems(console, dataset, problems)
+    whole = told["complete"] and not told["failed"]
+    missed = told.get("sample", {}).get("status") == "failed" or told.get("failed_samples")
+    asked_of_all = arguments.verify or not only_parts
+    return INCOMPLETE if missed or problems or (asked_of_all and not whole) else DONE
+
+
+def _check(arguments: Arguments) -> None:
+    if arguments.out is not None and arguments.sample is None:
+        raise ValueError(f"--out {arguments.out}: is for --sample; the sheet's path is --sheet")
+    if arguments.sheet is not None:
+        if arguments.sheet.suffix.lower() != ".png":
+            raise ValueError(f"--sheet {arguments.sheet}: is a PNG; let the name end in .png")
+        _outside(arguments.dataset, "--sheet", arguments.sheet)
+    if arguments.out is not None:
+        _outside(arguments.dataset, "--out", arguments.out)
+
+
+def _outside(dataset: Path, option: str, path: Path) -> None:
+    """What is published does not change, and nothing that nobody planned lies in a dataset."""
+    if path.resolve().is_relative_to(dataset.resolve()):
+        raise ValueError(f"{option} {path}: lies in the dataset; choose a place outside")
+
+
+def _tell_parts(console: Console, told: dict[str, Any]) -> None:
+    if "sample" in told:
+        console.result(json.dumps(told["sample"], indent=2, ensure_ascii=False))
+    if "sheet" in told:
+        sheet = told["sheet"]
+        console.result(f"{sheet['path']}: {sheet['shown']} of {counted(sheet['of'], 'sample')}")
+    if "failed_samples" in told:
+        listed = [
+            (row["id"], row["shard"], row["reason"], row["prompt"])
+            for row in told["failed_samples"]
+        ]
+        if listed:
+            console.table(("id", "shard", "reason", "prompt"), listed)
+        else:
+            console.result("no sample failed")
 
 
 def _verify(dataset: Path, console: Console) -> list[Problem]:
@@ -78,6 +119,9 @@ def _verify(dataset: Path, console: Console) -> list[Problem]:
 
 
 def _tell(console: Console, told: dict[str, Any]) -> None:
+    if "unreadable" in told:
+        console.heading(f"{told['dataset']}: {told['unreadable']}")
+        return
     state = "complete" if told["complete"] else "incomplete"
     console.heading(f"{told['dataset']}: {told['name']}, {state}")
     facts = {
@@ -88,9 +132,11 @@ def _tell(console: Console, told: dict[str, Any]) -> None:
         + (f", {size(told['bytes'] / told['ok'])} a sample" if told["ok"] else ""),
     }
     if told["given_up"]:
-        facts["given up"] = f"{len(told['given_up'])} shards, for example {told['given_up'][0]}"
+        facts["given up"] = (
+            f"{counted(len(told['given_up']), 'shard')}, for example {told['given_up'][0]}"
+        )
     if told["set_aside"]:
-        facts["set aside"] = f"{told['set_aside']} times, see quarantine/"
+        facts["set aside"] = f"{counted(told['set_aside'], 'time')}, see quarantine/"
     if told["writers"]:
         facts["written by"] = "; ".join(told["writers"])
     console.facts(facts)
@@ -116,7 +162,7 @@ def _tell(console: Console, told: dict[str, Any]) -> None:
             (
                 stage,
                 *("" if one[key] is None else one[key] for key in _STAGE_COLUMNS),
-                f"{len(one['weights'])} files" if one["weights"] else "none",
+                _weights(one["weights"]),
             )
             for stage, one in told["stages"].items()
         ],
@@ -127,74 +173,79 @@ def _tell(console: Console, told: dict[str, Any]) -> None:
         console.table(("failed because", "samples"), rows)
 
 
+def _weights(weights: dict[str, str] | None) -> str:
+    if weights is None:
+        return "not made yet"
+    return counted(len(weights), "file") if weights else "none"
+
+
 _STAGE_COLUMNS = ("model", "revision", "steps", "guidance", "strength")
 _PROBLEMS_SHOWN = 50
 
 
-def _tell_problems(console: Console, problems: list[Problem]) -> None:
+def _tell_problems(console: Console, dataset: Path, problems: list[Problem]) -> None:
+    from shards.check_shard import GENERATE, MEND
+
     console.result()
     if not problems:
         console.heading("verified: every file, picture and row is as it says")
         return
-    console.heading(f"{len(problems):,} problems")
+    console.heading(counted(len(problems), "problem"))
     for problem in problems[:_PROBLEMS_SHOWN]:
         console.result(f"  {problem.kind}: {problem.where}: {problem.what}")
     if len(problems) > _PROBLEMS_SHOWN:
         console.result(f"  and {len(problems) - _PROBLEMS_SHOWN:,} more; --json shows all")
-    console.note("relume generate sets aside what is incomplete, and makes it anew")
+    mends = [problem.mend for problem in problems if problem.mend]
+    if mends:
+        command = (MEND if MEND in mends else GENERATE).replace(
+            "DATASET", shlex.quote(str(dataset))
+        )
+        which = "it" if len(problems) == 1 else f"{len(mends):,} of them"
+        console.note(f"next: {command} mends {which}")
 
 
-def _failed(arguments: Arguments) -> int:
+def _failed(dataset: Path) -> list[dict[str, Any]]:
     from shards.manifest import state
     from shards.plan import shard_names
     from shards.run import read_planned
     from shards.summary import failed_rows
 
-    _, plan = read_planned(arguments.dataset)
-    rows = failed_rows(arguments.dataset, state(arguments.dataset, shard_names(plan)))
-    console = Console()
-    if arguments.json:
-        console.result(json.dumps(rows, ensure_ascii=False))
-    elif rows:
-        listed = [(row["id"], row["shard"], row["reason"], row["prompt"]) for row in rows]
-        console.table(("id", "shard", "reason", "prompt"), listed)
-    else:
-        console.result("no sample failed")
-    return INCOMPLETE if rows else DONE
+    _, plan = read_planned(dataset)
+    return failed_rows(dataset, state(dataset, shard_names(plan)))
 
 
-def _sample(arguments: Arguments, sample_id: str) -> int:
+def _sample(arguments: Arguments, sample_id: str, console: Console) -> dict[str, Any]:
+    """The row of a sample; its pictures are written where --out says."""
     from shards.reader import read_sample
 
     row, pictures = read_sample(arguments.dataset, sample_id)
+    if arguments.out is None:
+        return row
     arguments.out.mkdir(parents=True, exist_ok=True)
     text = json.dumps(row, indent=2, ensure_ascii=False) + "\n"
     files = {f"{sample_id}.json": text.encode()}
     files |= {f"{sample_id}.{stage}.png": data for stage, data in pictures.items()}
-    console = Console()
     for name, data in files.items():
         path = arguments.out / name
         path.write_bytes(data)
-        if not arguments.json:
-            console.note(f"wrote {path}")
-    console.result(json.dumps(row, ensure_ascii=False) if arguments.json else text.rstrip())
-    return DONE if row["status"] == "ok" else INCOMPLETE
+        console.note(f"wrote {path}")
+    return row
 
 
-def _sheet(arguments: Arguments, path: Path) -> int:
+def _sheet(dataset: Path, path: Path) -> dict[str, Any]:
     from shards.reader import Reader
     from tasks.contact_sheet import SHEET_SAMPLES, contact_sheet
 
-    with Reader(arguments.dataset) as reader:
+    with Reader(dataset) as reader:
         if not len(reader):
-            raise ValueError(f"{arguments.dataset}: has no pictures yet; run relume generate")
+            raise ValueError(f"{dataset}: has no pictures yet; run relume generate")
         # Spread evenly, so that every split and shard may be seen.
         count = min(SHEET_SAMPLES, len(reader))
         sheet = contact_sheet(reader, [n * len(reader) // count for n in range(count)])
+        shown = {"path": str(path), "shown": count, "of": len(reader)}
     path.parent.mkdir(parents=True, exist_ok=True)
     sheet.save(path)
-    Console().result(f"{path}: {count} of {len(reader):,} samples")
-    return DONE
+    return shown
 
 
 if __name__ == "__main__":

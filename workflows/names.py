@@ -6,9 +6,9 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated
 
-from tyro.conf import Positional
+import tyro
 
 from schemas.name_rule import NameRule
 from schemas.settings import as_plain
@@ -28,11 +28,11 @@ class Arguments:
     The file is found at https://datasets.imdbws.com, for personal and non-commercial use.
     """
 
-    imdb: Positional[Path]
+    imdb: tyro.conf.Positional[Path]
     """IMDb's name.basics.tsv.gz."""
     out: Path
     """The file of names to write; an existing one is never replaced."""
-    count: int | Literal["all"]
+    count: Annotated[str, tyro.conf.arg(metavar="INT|all")]
     """How many names, or all."""
     seed: int = 0
     """Another seed, another draw."""
@@ -78,7 +78,7 @@ def main(argv: list[str]) -> int:
     check_place(arguments.out)
     console = Console()
     votes = _read_votes(console, arguments) if rule.by_votes else None
-    count = None if arguments.count == "all" else arguments.count
+    count = _count(arguments.count)
     try:
         with console.progress(f"reading {arguments.imdb.name}", "MB") as advance:
             names, summary = choose_names(
@@ -100,8 +100,7 @@ def main(argv: list[str]) -> int:
 
 def _check(arguments: Arguments, rule: NameRule) -> None:
     """What the fields of the command line say about each other."""
-    if arguments.count != "all" and arguments.count < 1:
-        raise ValueError(f"--count = {arguments.count}: should be at least 1, or all")
+    _count(arguments.count)
     tables = {"--principals": arguments.principals, "--ratings": arguments.ratings}
     for option, path in tables.items():
         table = f"title.{option.removeprefix('--')}.tsv.gz"
@@ -109,6 +108,15 @@ def _check(arguments: Arguments, rule: NameRule) -> None:
             raise ValueError(f"{option}: is missing; --min-votes and --max-votes need {table}")
         if not rule.by_votes and path is not None:
             raise ValueError(f"{option} = {path}: needs --min-votes or --max-votes to be of use")
+
+
+def _count(text: str) -> int | None:
+    """How many names; None for all."""
+    if text == "all":
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise ValueError(f"--count = {text}: should be a whole number from 1, or all")
+    return int(text)
 
 
 def _read_votes(console: Console, arguments: Arguments) -> Votes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from workflows.cli import DONE, parse_known, run_verb
-from workflows.console import Console, significant, size
+from workflows.console import Console, counted, significant, size
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,6 +26,8 @@ class Arguments:
 
     Every setting of the preset can be given too, by its path:
     --seed 1 --dataset.count 1000 --stage.target.steps 28
+
+    relume plan CONFIG --dataset NAME --settings lists them all.
     """
 
     config: tyro.conf.Positional[Path]
@@ -38,21 +41,35 @@ class Arguments:
     json: Annotated[bool, tyro.conf.arg(help="print the result as JSON")] = False
 
 
+@dataclass(frozen=True, kw_only=True)
+class SettingsArguments:
+    """List every setting of a dataset, with its value and what it means."""
+
+    config: tyro.conf.Positional[Path]
+    """preset, for example configs/paper.toml"""
+    dataset: str
+    """which [dataset.NAME] of the preset"""
+    settings: Annotated[bool, tyro.conf.arg(help="list the settings, and plan nothing")] = False
+
+
 def main(argv: list[str]) -> int:
     """Plan a dataset."""
+    if "--settings" in argv:
+        listed, overrides = parse_known(SettingsArguments, "plan", argv)
+        return _list_settings(_config(listed.config, listed.dataset, overrides))
     arguments, overrides = parse_known(Arguments, "plan", argv)
-    config = _config(arguments, overrides)
+    config = _config(arguments.config, arguments.dataset, overrides)
     names = _names(arguments.names, config)
 
     from schemas.run import FileIdentity, Run
     from shards import plan as plans
-    from shards.encoding import parquet_bytes, sha256
+    from shards.encoding import parquet_bytes, read_parquet, sha256
     from shards.filesystem import file_facts
     from shards.provenance import code_version, library_versions
     from shards.run import publish_run
     from tasks.forecast import forecast
 
-    table = None if names is None else _read_names(names)
+    table = None if names is None else read_parquet(names)
     identity = None
     if names is not None and table is not None:
         identity = FileIdentity(sha256=file_facts(names).sha256, rows=table.num_rows)
@@ -65,25 +82,40 @@ def main(argv: list[str]) -> int:
         code=code_version(),
         libraries=library_versions(),
     )
-    publish_run(arguments.out, run, data)
+    news = publish_run(arguments.out, run, data)
     expected = forecast(config, plan.num_rows, len(plans.shard_names(plan)))
-    _tell(arguments, config, plan, expected)
+    _tell(arguments, config, plan, expected, news=news)
     return DONE
 
 
-def _config(arguments: Arguments, overrides: list[str]) -> DatasetConfig:
-    from schemas.config import DatasetConfig, dataset_config, read_preset
+def _config(path: Path, dataset: str, words: list[str]) -> DatasetConfig:
+    """The preset with what the command line says otherwise, checked as one."""
+    from schemas.config import DatasetConfig, Preset, dataset_config
+    from schemas.overrides import merged, parse_overrides, paths
+    from schemas.settings import as_plain, read_toml, resolve
 
-    preset = read_preset(arguments.config)
-    found = dataset_config(preset, arguments.dataset, str(arguments.config))
-    if not overrides:
-        return found
-    return tyro.cli(
-        tyro.conf.AvoidSubcommands[DatasetConfig],
-        prog="relume plan CONFIG --dataset NAME --out DATASET",
-        default=found,
-        args=overrides,
-    )
+    tables, overrides = read_toml(path), parse_overrides(DatasetConfig, words)
+    there = tables.get("dataset", {})
+    if overrides and isinstance(there, dict) and dataset in there:
+        own = {"dataset": {dataset: overrides["dataset"]}} if "dataset" in overrides else {}
+        tables = merged(tables, {**overrides, **own})
+    origin = f"{path} with what the command line sets" if overrides else str(path)
+    config = dataset_config(resolve(Preset, tables, origin), dataset, str(path))
+    used = set(paths(as_plain(config)))
+    for unused in set(paths(overrides)) - used:
+        raise ValueError(f"--{'.'.join(unused)}: dataset.{dataset} does not use it; leave it out")
+    return config
+
+
+def _list_settings(config: DatasetConfig) -> int:
+    from schemas.settings import descriptions
+
+    console = Console()
+    for path, (value, sentence) in descriptions(config).items():
+        shown = " ".join(map(str, value)) if isinstance(value, tuple) else value
+        console.result(f"--{path} {shown!r}" if shown in (None, "") else f"--{path} {shown}")
+        console.result(f"    {sentence}")
+    return DONE
 
 
 def _names(path: Path | None, config: DatasetConfig) -> Path | None:
@@ -101,17 +133,9 @@ def _names(path: Path | None, config: DatasetConfig) -> Path | None:
     return path
 
 
-def _read_names(path: Path) -> pa.Table:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        return pq.read_table(path, partitioning=None)
-    except pa.ArrowInvalid:
-        raise ValueError(f"--names {path}: is not parquet; make it with relume names") from None
-
-
-def _tell(arguments: Arguments, config: DatasetConfig, plan: pa.Table, expected: Forecast) -> None:
+def _tell(
+    arguments: Arguments, config: DatasetConfig, plan: pa.Table, expected: Forecast, *, news: bool
+) -> None:
     from schemas.sample import SPLITS
     from shards.plan import fraction_sizes
 
@@ -130,13 +154,15 @@ def _tell(arguments: Arguments, config: DatasetConfig, plan: pa.Table, expected:
         }
         console.result(json.dumps(told))
     else:
-        console.heading(f"{config.name}: {expected.samples:,} samples planned in {arguments.out}")
+        before = "" if news else "; it was planned just so before"
+        heading = f"{config.name}: {counted(expected.samples, 'sample')} planned in {arguments.out}"
+        console.heading(heading + before)
         facts = {
             "splits": ", ".join(f"{split} {count:,}" for split, count in splits.items()),
             "shards": f"{expected.shards:,} of at most {config.dataset.shard_size} samples",
             "pictures": f"{expected.pictures:,} of {config.dataset.size_px} px, "
             f"{' and '.join(config.dataset.stages)}",
-            "disk": f"about {size(expected.bytes)} in {expected.files:,} files",
+            "disk": f"about {size(expected.bytes)} in {counted(expected.files, 'file')}",
         }
         if fractions:
             parts = (f"{fraction * 100:g} % {count:,}" for fraction, count in fractions.items())
@@ -146,7 +172,7 @@ def _tell(arguments: Arguments, config: DatasetConfig, plan: pa.Table, expected:
     for warning in short:
         console.warn(warning)
     if not arguments.json:
-        console.note(f"next: relume generate {arguments.out}")
+        console.note(f"next: relume generate {shlex.quote(str(arguments.out))}")
 
 
 def _tell_hours(console: Console, expected: Forecast) -> None:

@@ -14,7 +14,7 @@ from models.tiny.lora import write_lora
 from models.tiny.sd3 import write_sd3
 from models.tiny.sd15 import write_sd15
 from models.tiny.texts import write_as_published
-from schemas.settings import nearest
+from schemas.mistakes import nearest
 
 KINDS: Mapping[str, Callable[[Path], None]] = {
     "flux-schnell": partial(write_flux, variant="schnell"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,11 +14,13 @@ from annotated_types import Ge, Gt, Le, Lt
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.config import dataset_config, read_preset
+from schemas.mistakes import nearest
 from schemas.settings import (
     FILLED,
     NON_NEGATIVE,
     as_plain,
-    nearest,
+    descriptions,
     read_toml,
     resolve,
     settings,
@@ -54,9 +56,10 @@ class Whole:
     shares: Annotated[tuple[Annotated[float, Gt(0), Le(1)], ...], FILLED] = (0.5,)
     seed: int = 0
 
-    def __post_init__(self) -> None:
-        if self.seed == 5:
-            raise ValueError("seed = 5: is not to be had")
+    @staticmethod
+    def _not_five(seed: int) -> Iterator[str]:
+        if seed == 5:
+            yield "seed = 5: is not to be had"
 
 
 GOOD = {"maker": {"kind": "drawn"}, "stage": {"source": {}}, "name": "x"}
@@ -88,7 +91,7 @@ def test_every_mistake_is_told_at_once() -> None:
             "stage.source.stpes = 1: unknown field; did you mean 'steps'?",
             "stage.source.guidance = 'much': should be a valid number",
             "stage.sorce: unknown section; did you mean 'source'?",
-            "sizes.1 = 'two': should be a valid integer",
+            "sizes item 2 = 'two': should be a valid integer",
             "seed = 1.5: should be a valid integer",
             "name: is missing",
             "nmae = 'x': unknown field; did you mean 'name'?",
@@ -100,7 +103,7 @@ def test_every_mistake_is_told_at_once() -> None:
     ("change", "told"),
     [
         ({"maker": {"kind": "drown"}}, "maker.kind = 'drown': did you mean 'drawn'?"),
-        ({"maker": {}}, "maker.kind = None: known here: drawn, learned"),
+        ({"maker": {}}, "maker.kind: is missing; known here: drawn, learned"),
         ({"maker": 3}, "maker = 3: should be a table of settings"),
         (
             {"maker": {"kind": "learned", "dtype": "bf16"}},
@@ -119,9 +122,9 @@ def test_every_mistake_is_told_at_once() -> None:
         ),
         ({"sizes": 3}, "sizes = 3: should be a valid array"),
         ({"shares": []}, "shares = []: should have at least 1 item after validation, not 0"),
-        ({"shares": [0.5, 2]}, "shares.1 = 2: should be less than or equal to 1"),
+        ({"shares": [0.5, 2]}, "shares item 2 = 2: should be less than or equal to 1"),
         # Not told again as a list that is too short.
-        ({"shares": ["half"]}, "shares.0 = 'half': should be a valid number"),
+        ({"shares": ["half"]}, "shares item 1 = 'half': should be a valid number"),
         (
             {"maker": {"kind": "drawn", "gap": math.nan}},
             "maker.gap = nan: should be a finite number",
@@ -186,9 +189,9 @@ def test_nearest() -> None:
 @pytest.mark.parametrize(
     ("shares", "told"),
     [
-        ((0.5, 7.0), r"shares\.1 = 7\.0: should be at most 1"),
-        ((-1.0,), r"shares\.0 = -1\.0: should be more than 0"),
-        ((math.nan,), r"shares\.0 = nan: should be a finite number"),
+        ((0.5, 7.0), r"shares item 2 = 7\.0: should be at most 1"),
+        ((-1.0,), r"shares item 1 = -1\.0: should be more than 0"),
+        ((math.nan,), r"shares item 1 = nan: should be a finite number"),
         ((), r"shares = \(\): should be at least 1 long"),
     ],
 )
@@ -255,3 +258,23 @@ def test_settings_cannot_be_changed() -> None:
 def test_a_folder_is_no_toml(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="cannot be read: Is a directory"):
         read_toml(tmp_path)
+
+
+def test_rules_need_not_wait_for_other_fields() -> None:
+    """A rule is looked at wherever its own fields are right, and beside a guessed tag too."""
+    wrong = {"seed": 5, "name": "", "maker": {"kind": "drown", "gap": "wide", "colour": 1}}
+    assert mistakes(GOOD | wrong) == [
+        "maker.kind = 'drown': did you mean 'drawn'?",
+        "name = '': should have at least 1 character",
+        "maker.gap = 'wide': should be a valid number",
+        "maker.colour = 1: unknown field; known here: gap, kind",
+        "seed = 5: is not to be had",
+    ]
+
+
+def test_every_setting_is_described() -> None:
+    config = dataset_config(read_preset(Path("configs/demo.toml")), "enhanced", "demo")
+    told = descriptions(config)
+    assert told["dataset.count"] == (512, "samples before splits are left out")
+    assert told["stage.target.strength"][0] == 0.7
+    assert all(sentence for _, sentence in told.values())

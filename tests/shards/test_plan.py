@@ -227,7 +227,9 @@ def test_the_same_bytes_in_another_process() -> None:
 
 
 def test_a_folder_without_a_plan(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"has no plan\.parquet; make one with relume plan"):
+    with pytest.raises(
+        ValueError, match=r"has no plan\.parquet; the same relume plan as before writes it again"
+    ):
         read_plan(tmp_path)
 
 

@@ -37,7 +37,7 @@ def stage_shard(dataset: Path, attempt: int, filling: bytes) -> StagedShard:
     shard, samples = next(planned_samples(read_plan(dataset)))
     assert shard == SHARD
     lease = Lease(shard=shard, attempt=attempt, samples=samples)
-    with ShardStage(dataset, lease, shared, 64) as stage:
+    with ShardStage(dataset, lease, shared, size_px=64, made_by="") as stage:
         for sample in samples:
             stage.add(sample, {"source": picture(filling), "target": picture(filling * 2)})
         return stage.finish(0.0)
@@ -135,7 +135,7 @@ def test_what_a_kill_leaves_is_set_aside(
     for suffix in contents.keys() - set(left):
         (dataset / f"{SHARD}.{suffix}").unlink()
     (aside,) = set_aside_broken(dataset, [SHARD, "train/shard-000001"])
-    assert (aside.shard, aside.reason) == (SHARD, reason)
+    assert (aside.where, aside.reason) == (SHARD, reason)
     assert not list(dataset.glob(f"{SHARD}.*"))
     for suffix in left:
         moved = dataset / "quarantine/0001" / f"train-shard-000000.{suffix}"

@@ -25,7 +25,9 @@ from shards.run import (
 )
 
 RECORD = GeneratorRecord(
+    config_sha256="00",
     plan_sha256="ab",
+    truth=None,
     models={"source": ModelIdentity(model="m", revision="1", weights={"unet": "cd"})},
     numerics={"dtype": "bfloat16", "batch_size": 8},
     code="c0de",
@@ -52,7 +54,7 @@ def test_another_plan_is_refused_and_the_difference_named(planned: Callable[...,
     run, _ = read_planned(dataset)
     other = replace(run, config=replace(run.config, seed=8))
     data = parquet_bytes(make_plan(other.config, None))
-    with pytest.raises(ValueError, match=r"differs in config\.seed: 7, now 8.*Choose a new folder"):
+    with pytest.raises(ValueError, match=r"choose a new folder.*differs in config\.seed: 7, now 8"):
         publish_run(dataset, other, data)
 
 
@@ -63,7 +65,7 @@ def test_a_plan_that_was_killed_before_its_run_json(planned: Callable[..., Path]
     (dataset / "plan.parquet").write_bytes(b"of another plan")
     assert publish_run(dataset, run, parquet_bytes(plan)) is True
     assert read_planned(dataset)[1].equals(plan)
-    assert quarantined(dataset)[0]["reason"] == "plan.parquet without run.json"
+    assert quarantined(dataset)[0]["reason"] == "plan.parquet is not the plan of run.json"
 
 
 def test_the_first_generator_is_fixed(tmp_path: Path) -> None:
@@ -89,7 +91,7 @@ def test_the_first_generator_is_fixed(tmp_path: Path) -> None:
         ),
         (
             {"models": {"source": ModelIdentity(model="m", revision="2", weights={"unet": "ef"})}},
-            r"models\.source\.revision: '1', now '2'; models\.source\.weights\.unet: 'cd'",
+            r"models\.source\.revision: '1', now '2'\n  models\.source\.weights\.unet: 'cd'",
         ),
     ],
 )
@@ -173,3 +175,27 @@ def test_only_what_differs_is_named(before: dict, now: dict) -> None:
     for line in found:
         key = line.partition(":")[0].partition(".")[0]
         assert before.get(key) != now.get(key)
+
+
+@pytest.mark.parametrize("left", [b"damaged", None])
+def test_the_same_plan_again_writes_a_lost_plan(
+    planned: Callable[..., Path], left: bytes | None
+) -> None:
+    dataset = planned()
+    run, plan = read_planned(dataset)
+    path = dataset / "plan.parquet"
+    path.unlink() if left is None else path.write_bytes(left)
+    assert publish_run(dataset, run, parquet_bytes(plan)) is True
+    assert read_planned(dataset) == (run, plan)
+    assert len(quarantined(dataset)) == (left is not None)
+
+
+def test_a_folder_of_something_else_is_left_alone(planned: Callable[..., Path]) -> None:
+    run, plan = read_planned(planned())
+    folder = planned(folder="thesis")
+    for path in folder.iterdir():
+        path.unlink()
+    (folder / "thesis.tex").write_text("years of work")
+    with pytest.raises(ValueError, match=r"is no dataset and not empty, it holds thesis\.tex"):
+        publish_run(folder, run, parquet_bytes(plan))
+    assert [path.name for path in folder.iterdir()] == ["thesis.tex"]

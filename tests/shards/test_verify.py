@@ -13,12 +13,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from shards.check_shard import GENERATE, MEND, Problem
 from shards.filesystem import file_facts
 from shards.manifest import rebuild
 from shards.plan import shard_names
 from shards.publish import set_aside_broken
 from shards.run import read_planned
-from shards.verify import Problem, verify
+from shards.verify import verify
 from workflows import generate
 
 SHARD = "train/shard-000001"
@@ -59,8 +60,10 @@ def test_a_flipped_byte_in_a_picture(generated: Path) -> None:
     row = pq.read_table(generated / f"{SHARD}.parquet", partitioning=None).to_pylist()[2]
     _flip(generated / f"{SHARD}.tar", row["target_offset"] + 99)
     found = list(verify(generated))
-    assert Problem("damaged", SHARD, f"{row['id']}.target.png") in found
-    assert Problem("damaged", SHARD, "shard-000001.tar is not the file of its done.json") in found
+    assert [(problem.where, problem.what) for problem in found] == [
+        (SHARD, "shard-000001.tar is not the file of its done.json"),
+        (SHARD, f"{row['id']}.target.png in shard-000001.tar"),
+    ]
 
 
 @pytest.mark.parametrize("at", [0, 120, -1])
@@ -84,7 +87,7 @@ def test_an_empty_tar(generated: Path) -> None:
 def test_a_lost_file(generated: Path, lost: str) -> None:
     (generated / f"{SHARD}.{lost}").unlink()
     found = [problem for problem in verify(generated) if problem.where == SHARD]
-    assert found == [Problem("incomplete", SHARD, f"lacks shard-000001.{lost}")]
+    assert found == [Problem("incomplete", SHARD, f"lacks shard-000001.{lost}", GENERATE)]
 
 
 def test_a_shard_that_was_never_made(generated: Path) -> None:
@@ -107,7 +110,8 @@ def test_rows_that_disagree_with_the_plan(generated: Path) -> None:
 
     _rewrite(generated / f"{SHARD}.parquet", other_prompt)
     found = list(verify(generated))
-    wanted = Problem("disagrees with the plan", SHARD, "column prompt of shard-000001.parquet")
+    what = "column prompt of shard-000001.parquet"
+    wanted = Problem("disagrees with the plan", SHARD, what, MEND)
     assert wanted in found
 
 
@@ -130,9 +134,8 @@ def test_members_that_no_row_tells_of(generated: Path) -> None:
         info.size = 3
         tar.addfile(info, io.BytesIO(b"abc"))
     _refresh_done(path.with_suffix(""))
-    assert Problem("orphan member", SHARD, "extra.png in shard-000001.tar") in list(
-        verify(generated)
-    )
+    wanted = Problem("orphan member", SHARD, "extra.png in shard-000001.tar", MEND)
+    assert wanted in list(verify(generated))
 
 
 def test_members_that_are_not_there(generated: Path) -> None:
@@ -141,7 +144,7 @@ def test_members_that_are_not_there(generated: Path) -> None:
         last = tar.getmembers()[-1]
     path.write_bytes(path.read_bytes()[: last.offset] + bytes(1024))
     _refresh_done(path.with_suffix(""))
-    wanted = Problem("missing member", SHARD, f"{last.name} in shard-000001.tar")
+    wanted = Problem("missing member", SHARD, f"{last.name} in shard-000001.tar", MEND)
     assert wanted in list(verify(generated))
 
 
@@ -194,6 +197,52 @@ def test_what_is_set_aside_makes_it_sound_again(generated: Path) -> None:
     run, plan = read_planned(generated)
     shards = shard_names(plan)
     aside = set_aside_broken(generated, shards)
-    assert [one.shard for one in aside] == [SHARD]
+    assert [one.where for one in aside] == [SHARD]
     rebuild(generated, run, shards)
     assert told(generated) == {("not made yet", SHARD)}
+
+
+@pytest.mark.parametrize("name", ["truth.parquet", "generator.json"])
+def test_what_stands_beside_the_shards(generated: Path, name: str) -> None:
+    path = generated / name
+    data = path.read_bytes()
+    path.write_bytes(b"junk")
+    assert ("damaged", name) in told(generated)
+    path.unlink()
+    assert told(generated) == {("incomplete", name)}
+    assert generate.main(["--here", str(generated)]) == 0
+    assert path.read_bytes() == data
+    assert told(generated) == set()
+
+
+def test_an_edited_generator_is_not_believed(generated: Path) -> None:
+    path = generated / "generator.json"
+    path.write_text(path.read_text().replace('"dtype": "float32"', '"dtype": "float64"'))
+    assert told(generated) == {("damaged", "generator.json")}
+
+
+def test_edited_settings(generated: Path) -> None:
+    path = generated / "run.json"
+    path.write_text(path.read_text().replace('"gap": 1.0', '"gap": 2.0'))
+    assert told(generated) == {("damaged", "run.json")}
+
+
+def test_a_shard_of_another_making(generated: Path, planned: Callable[..., Path]) -> None:
+    """Same plan, same names of files; only the gap of the painter was another."""
+    other = planned("medium", "--generator.gap", "0.5", folder="other")
+    assert generate.main(["--here", str(other)]) == 0
+    for suffix in ("tar", "parquet", "done.json"):
+        shutil.copy(other / f"{SHARD}.{suffix}", generated / f"{SHARD}.{suffix}")
+    assert ("of another making", SHARD) in told(generated)
+
+
+def test_many_problems_of_one_kind_are_one(generated: Path, planned: Callable[..., Path]) -> None:
+    dataset = planned("medium", folder="unmade")
+    (problem,) = verify(dataset)
+    assert (problem.kind, problem.what) == ("not made yet", "is planned, and 9 more")
+    tar = generated / f"{SHARD}.tar"
+    length = tar.stat().st_size
+    tar.write_bytes(tar.read_bytes()[:-512])
+    found = [problem for problem in verify(generated) if problem.where == SHARD]
+    what = f"shard-000001.tar has {length - 512:,} bytes, published were {length:,}"
+    assert found == [Problem("damaged", SHARD, what, MEND)]

@@ -24,7 +24,7 @@ Make = Callable[[Sequence[PlannedSample]], Mapping[Stage, Pixels]]
 def worker_and_lease(dataset: Path) -> tuple[GenerateShard, Lease]:
     run, plan = read_planned(dataset)
     shard, samples = next(planned_samples(plan))
-    worker = GenerateShard(GenerateConfig(dataset=str(dataset), config=run.config))
+    worker = GenerateShard(GenerateConfig(dataset=str(dataset), config=run.config, made_by="me"))
     worker.setup()
     return worker, Lease(shard=shard, attempt=1, samples=samples)
 

@@ -10,7 +10,7 @@ from schemas.config import dataset_config, read_preset
 from schemas.truth import GENDERS, TRUTH_SCHEMA
 from shards.plan import make_plan
 from shards.run import read_planned
-from shards.truth import publish_truth
+from shards.truth import publish_truth, truth_identity, what_is_wrong_with_truth
 from tasks.tell_truth import truth_table
 
 
@@ -39,7 +39,10 @@ def test_a_teacher_has_no_gap_and_a_diffusion_model_no_truth(small_config: Path)
 def test_another_truth_is_not_published(generated: Path) -> None:
     run, plan = read_planned(generated)
     table = truth_table(run.config, plan)
-    assert table is not None
-    publish_truth(generated, table)
-    with pytest.raises(ValueError, match=r"truth\.parquet: is not what the plan makes it"):
-        publish_truth(generated, table.slice(1))
+    wanted = truth_identity(table)
+    (generated / "truth.parquet").unlink()
+    publish_truth(generated, wanted, lambda: table)
+    assert what_is_wrong_with_truth(generated, wanted) is None
+    (generated / "truth.parquet").write_bytes(b"another")
+    with pytest.raises(ValueError, match=r"truth\.parquet: is not the truth that generator\.json"):
+        publish_truth(generated, wanted, lambda: table)

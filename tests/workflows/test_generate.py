@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import multiprocessing
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +15,7 @@ import pytest
 
 from schemas.lease import Lease, StagedShard
 from shards.events import read as read_events
-from shards.owner import Owner
+from shards.owner import Owner, writers
 from shards.verify import verify
 from tasks.generate_shard import GenerateShard
 from workflows import generate
@@ -122,7 +125,7 @@ def test_three_strikes_and_then_only_when_asked(
     assert not list(dataset.glob(f"{SHARD}.*"))
     # The next run leaves it alone, and says so, although it would work by now.
     assert generate.main(["--here", str(dataset)]) == 1
-    assert "--retry-failed takes them up again" in capsys.readouterr().err
+    assert "--retry-failed takes up what was given up" in capsys.readouterr().err
     assert main(["inspect", str(dataset), "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["given_up"] == [SHARD]
     assert generate.main(["--here", str(dataset), "--retry-failed"]) == 0
@@ -158,7 +161,7 @@ def test_a_second_driver_is_told_who_is_there(
     dataset = planned()
     with Owner(dataset):
         assert main(["generate", "--here", str(dataset)]) == 2
-    assert "part 1/1 is being written by process" in capsys.readouterr().err
+    assert "dataset: is being written by process" in capsys.readouterr().err
 
 
 def test_other_numerics_are_refused_and_another_stack_is_told(
@@ -207,3 +210,83 @@ def test_a_model_that_was_not_fetched(
         "error: stage.source.model = 'black-forest-labs/FLUX.1-schnell': revision 'main' is not in "
         f"{tmp_path}/hub/models--black-forest-labs--FLUX.1-schnell; get it with: relume fetch\n"
     )
+
+
+def test_an_edited_run_json_makes_nothing(
+    generated: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = generated / "run.json"
+    path.write_text(path.read_text().replace('"gap": 1.0', '"gap": 2.0'))
+    (generated / f"{SHARD}.tar").unlink()
+    assert main(["generate", "--here", str(generated)]) == 2
+    assert "run.json: was changed after pictures were made by it" in capsys.readouterr().err
+    # Nor does it help to take away what remembers.
+    (generated / "generator.json").unlink()
+    assert main(["generate", "--here", str(generated)]) == 2
+    assert "was made with other settings, models or numerics" in capsys.readouterr().err
+    assert not (generated / "generator.json").exists()
+
+
+def test_damage_of_every_kind_is_mended_when_asked(
+    generated: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = {path: path.read_bytes() for path in generated.glob("*/*") if path.is_file()}
+    whole |= {path: path.read_bytes() for path in generated.glob("*.parquet")}
+    tar = generated / f"{SHARD}.tar"
+    data = bytearray(tar.read_bytes())
+    data[5000] ^= 1
+    tar.write_bytes(data)
+    (generated / "test/stray.tar").write_bytes(b"stray")
+    (generated / "truth.parquet").write_bytes(b"junk")
+    (generated / "generator.json").write_text("{}")
+    (generated / "validation/shard-000000.done.json").write_text("{}")
+    assert main(["inspect", str(generated), "--verify"]) == 1
+    assert f"relume generate {generated} --mend mends" in capsys.readouterr().err
+    # Without being asked it touches nothing that it would have to read whole to judge.
+    assert main(["generate", "--here", str(generated)]) == 2
+    capsys.readouterr()
+    assert main(["generate", "--here", str(generated), "--mend"]) == 0
+    said = capsys.readouterr().err
+    for what in ("test/stray.tar: is in no plan", "truth.parquet: ", "generator.json: ", SHARD):
+        assert what in said
+    assert list(verify(generated)) == []
+    for path, data in whole.items():
+        if "owners" not in path.parts:
+            assert path.read_bytes() == data, path
+    assert (generated / "quarantine").is_dir()
+
+
+def test_a_part_mends_only_its_own(generated: Path) -> None:
+    for shard in ("train/shard-000000", SHARD):
+        path = generated / f"{shard}.tar"
+        path.write_bytes(path.read_bytes()[::-1])
+    assert main(["generate", "--here", str(generated), "--mend", "--part", "1/2"]) == 0
+    left = {problem.where for problem in verify(generated) if problem.kind == "damaged"}
+    assert left == {SHARD}
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "why"), [(signal.SIGTERM, 143, "SIGTERM"), (signal.SIGINT, 130, "Ctrl-C")]
+)
+def test_a_stop_is_orderly_and_the_same_command_continues(
+    planned: Callable[..., Path], number: signal.Signals, code: int, why: str
+) -> None:
+    dataset = planned("medium", "--dataset.count", "4096")
+    driver = subprocess.Popen(
+        [sys.executable, "-m", "workflows.generate", str(dataset), "--here"],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert driver.stderr is not None
+    while not list(dataset.glob("train/*.done.json")):
+        assert driver.poll() is None
+    driver.send_signal(number)
+    said = driver.communicate()[1]
+    assert driver.returncode == code
+    assert "the same command continues" in said
+    assert "Traceback" not in said
+    stopped = [event for event in read_events(dataset) if event["kind"] == "run-stopped"]
+    assert [event["facts"]["why"] for event in stopped] == [why]
+    assert writers(dataset) == []
+    with Owner(dataset) as owner:
+        assert owner.took_over == []

@@ -106,7 +106,7 @@ def test_failed_samples(
     assert main(["inspect", str(dataset), "--failed"]) == 1
     assert "source is black" in said(capsys)
     assert main(["inspect", str(dataset), "--failed", "--json"]) == 1
-    rows = json.loads(said(capsys))
+    rows = json.loads(said(capsys))["failed_samples"]
     assert len(rows) == 2
     argv = ["inspect", str(dataset), "--sample", rows[0]["id"], "--out", str(tmp_path / "s")]
     assert main(argv) == 1

@@ -122,8 +122,10 @@ def test_filters_by_votes_read_both_tables(
         (["--max-votes", "10", "--principals", "p.gz"], "--ratings: is missing"),
         (["--ratings", "r.gz"], "--ratings = r.gz: needs --min-votes or --max-votes"),
         (["--max-votes", "1", "--principals", "p", "--ratings", "r"], "p: cannot be read"),
-        (["--count", "0"], "--count = 0: should be at least 1"),
-        (["--count", "-5"], "--count = -5: should be at least 1"),
+        (["--count", "ten"], "--count = ten: should be a whole number from 1, or all"),
+        (["--cuont", "0"], "--cuont: unknown option, did you mean '--count'?"),
+        (["--count", "0"], "--count = 0: should be a whole number from 1, or all"),
+        (["--count", "-5"], "--count = -5: should be a whole number from 1, or all"),
     ],
 )
 def test_wrong_options_are_one_line(

@@ -25,7 +25,7 @@ PAIRS = {"stages": ["source", "target"], "count": 6, "shard_size": 6}
 
 def shard(config: DatasetConfig, dataset: Path) -> tuple[StagedShard, GenerateShard, Lease]:
     name, samples = next(planned_samples(make_plan(config, None)))
-    worker = GenerateShard(GenerateConfig(dataset=str(dataset), config=config))
+    worker = GenerateShard(GenerateConfig(str(dataset), config, "0" * 64))
     worker.setup()
     lease = Lease(shard=name, attempt=1, samples=samples)
     dataset.mkdir()
