@@ -26,6 +26,9 @@ from schemas.settings import (
     tagged,
 )
 
+# Enough for a portrait's prompt with a name in it; a prompt that needs more is refused.
+FAST_TOKENS = 64
+
 
 @settings
 class SplitSettings:
@@ -93,6 +96,21 @@ class DiffusersSettings:
     """number format of the weights"""
     text_tokens: Annotated[int, Ge(1), Le(512)] = 256
     """length of the long text encoder's input"""
+    profile: Literal["exact", "fast"] = "exact"
+    """fast compiles the repeated blocks and reads at most 64 tokens: other bytes, sooner"""
+    lora: Annotated[str | None, FILLED] = None
+    """file of a LoRA for the source's model"""
+    lora_weight: Annotated[float, Gt(0), Le(4)] = 1.0
+    """how much of the LoRA is added"""
+    device: Literal["auto", "cuda", "cpu"] = "auto"
+    """what makes the pictures; auto takes a GPU where there is one, cuda refuses to do without"""
+    threads: Annotated[int, POSITIVE, Le(256)] = 1
+    """threads of the processor; another number may give other bytes there"""
+
+    @property
+    def tokens_read(self) -> int:
+        """The length that the profile leaves."""
+        return min(self.text_tokens, FAST_TOKENS) if self.profile == "fast" else self.text_tokens
 
 
 GeneratorSettings = Annotated[ProceduralSettings | DiffusersSettings, tagged("kind")]

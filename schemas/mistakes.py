@@ -155,7 +155,7 @@ def _bounded(where: str, kind: Any, value: Any) -> Iterator[tuple[str, Any, Sequ
 def _broken_bound(bound: object, value: Any) -> str | None:
     """What a bound asks for, if the value does not hold to it."""
     match bound:
-        case MinLen(min_length=least) if len(value) < least:
+        case MinLen(min_length=least) if value is not None and len(value) < least:
             return f"at least {least} long"
         case Ge(ge=least) if value is not None and not value >= least:
             return f"at least {least}"

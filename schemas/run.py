@@ -54,7 +54,7 @@ class ModelIdentity:
     revision: str
     """revision of the model"""
     weights: dict[str, str]
-    """sha256 of each file of weights; empty for a generator without weights"""
+    """sha256 of each file that is loaded: weights, configs, vocabularies; empty without weights"""
 
 
 @settings

@@ -99,12 +99,12 @@ class GenerateShard:
             yield _Made(sample, fault, pngs)
 
     def _shared_images(self) -> dict[Stage, StageImage]:
-        identity = self.generator.identity()
+        revisions = self.generator.revisions()
         return {
             name: StageImage(
                 seed=0,
-                model=identity[name].model,
-                revision=identity[name].revision,
+                model=revisions[name][0],
+                revision=revisions[name][1],
                 steps=stage.steps,
                 guidance=stage.guidance,
                 strength=stage.strength,

@@ -12,7 +12,6 @@ def build_generator(config: DatasetConfig) -> Generator:
         from models.generators.procedural.generator import ProceduralGenerator
 
         return ProceduralGenerator(config)
-    raise ValueError(
-        f"generator.kind = {config.generator.kind!r}: this version of Relume only plans for it; "
-        "to make pictures use 'procedural', as in configs/demo.toml"
-    )
+    from models.generators.diffusers_pair.generator import DiffusersGenerator
+
+    return DiffusersGenerator(config)

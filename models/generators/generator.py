@@ -25,6 +25,10 @@ class Generator(Protocol):
         """Which model makes each stage, down to its weights."""
         ...
 
+    def revisions(self) -> Mapping[Stage, tuple[str, str]]:
+        """Model and revision of each stage, for which no weights need be read."""
+        ...
+
     def numerics(self) -> Mapping[str, str | int]:
         """What besides the models changes the bytes."""
         ...

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from schemas.config import (
     DatasetSettings,
+    DiffusersSettings,
     StageSettings,
     dataset_config,
     read_preset,
@@ -234,3 +235,15 @@ def test_a_run_json_of_another_version_is_refused() -> None:
         resolve(Run, whole | {"version": 2}, "run.json")
     with pytest.raises(ValueError, match="record = 'generator': known here: run"):
         resolve(Run, whole | {"record": "generator"}, "run.json")
+
+
+def test_a_lora_may_be_absent_but_not_empty() -> None:
+    assert DiffusersSettings().lora is None
+    with pytest.raises(ValueError, match=r"lora = '': should be at least 1 long"):
+        DiffusersSettings(lora="")
+
+
+def test_the_fast_profile_reads_less() -> None:
+    assert DiffusersSettings(text_tokens=512).tokens_read == 512
+    assert DiffusersSettings(text_tokens=512, profile="fast").tokens_read == 64
+    assert DiffusersSettings(text_tokens=32, profile="fast").tokens_read == 32

@@ -199,12 +199,19 @@ def test_a_plan_that_is_not_the_runs(
     assert "is not the plan of run.json" in capsys.readouterr().err
 
 
-def test_diffusion_is_not_made_yet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_model_that_was_not_fetched(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     dataset = str(tmp_path / "paper")
     argv = ["plan", "configs/paper.toml", "--dataset", "baseline", "--out", dataset]
     assert main([*argv, "--dataset.count", "8"]) == 0
+    capsys.readouterr()
     assert main(["generate", "--here", dataset]) == 2
-    assert "generator.kind = 'diffusers'" in capsys.readouterr().err
+    assert capsys.readouterr().err == (
+        "error: stage.source.model = 'black-forest-labs/FLUX.1-schnell': revision 'main' is not in "
+        f"{tmp_path}/hub/models--black-forest-labs--FLUX.1-schnell; get it with: relume fetch\n"
+    )
 
 
 def test_an_edited_run_json_makes_nothing(

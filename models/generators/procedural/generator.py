@@ -46,6 +46,10 @@ class ProceduralGenerator:
         model = ModelIdentity(model=MODEL, revision=PAINTER_REVISION, weights={})
         return dict.fromkeys(self._stages, model)
 
+    def revisions(self) -> Mapping[Stage, tuple[str, str]]:
+        """The painter's revision for every stage."""
+        return dict.fromkeys(self._stages, (MODEL, PAINTER_REVISION))
+
     def numerics(self) -> Mapping[str, str | int]:
         """Single precision, one thread; every picture is painted by itself."""
         return {"dtype": "float32", "threads": 1}

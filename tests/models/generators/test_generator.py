@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ from models.generators.procedural.painter import paint_teacher
 from schemas.config import DatasetConfig, dataset_config, read_preset
 from schemas.settings import as_plain, resolve
 from shards.plan import make_plan, planned_samples
+from shards.provenance import ROOT
 
 
 def changed(config: DatasetConfig, **stage: object) -> DatasetConfig:
@@ -64,7 +67,13 @@ def test_another_painter_is_refused(
         build_generator(changed(config, **{field: value}))
 
 
-def test_diffusion_is_only_planned_for_yet() -> None:
-    config = dataset_config(read_preset(Path("configs/paper.toml")), "baseline", "paper")
-    with pytest.raises(ValueError, match=r"generator\.kind = 'diffusers': this version of Relume"):
-        build_generator(config)
+def test_torch_is_for_models_alone(small_config: Path) -> None:
+    """Painting needs no torch, which takes seconds to import."""
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from models.generators.build import build_generator\n"
+        "from schemas.config import dataset_config, read_preset\n"
+        f"config = dataset_config(read_preset(Path({str(small_config)!r})), 'small', 'test')\n"
+        "build_generator(config).load(); sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

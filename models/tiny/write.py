@@ -1,0 +1,54 @@
+"""Writes tiny checkpoints, each whole or not at all."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+from models.quiet import quiet
+from models.tiny.flux import write_flux
+from models.tiny.lora import write_lora
+from models.tiny.sd3 import write_sd3
+from models.tiny.sd15 import write_sd15
+from models.tiny.texts import write_as_published
+from schemas.mistakes import nearest
+
+KINDS: Mapping[str, Callable[[Path], None]] = {
+    "flux-schnell": partial(write_flux, variant="schnell"),
+    "flux-dev": partial(write_flux, variant="dev"),
+    "flux-lora": write_lora,
+    "sd35-large-turbo": partial(write_sd3, variant="large-turbo"),
+    "sd35-large": partial(write_sd3, variant="large"),
+    "sd15": write_sd15,
+}
+
+
+def write(kind: str, folder: Path) -> Path:
+    """The folder, which then holds this checkpoint: written now, or found there whole."""
+    if kind not in KINDS:
+        raise ValueError(f"{kind!r}: no such tiny checkpoint; {nearest(kind, list(KINDS))}")
+    if folder.exists():
+        return folder
+    quiet()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    making = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        KINDS[kind](making / "whole")
+        for tokenizer in making.rglob("tokenizer*/tokenizer.json"):
+            write_as_published(tokenizer)
+        _rename(making / "whole", folder)
+    finally:
+        shutil.rmtree(making)
+    return folder
+
+
+def _rename(made: Path, folder: Path) -> None:
+    try:
+        made.rename(folder)
+    except OSError:
+        # Another process was first, and wrote the same bytes.
+        if not folder.is_dir():
+            raise
