@@ -25,11 +25,11 @@ class Sign(NamedTuple):
 
 
 class Ready(NamedTuple):
-    """Where a worker lives, and what it computes on."""
+    """Where a worker lives, and the stack that it computes on."""
 
     node: str
     host: str
-    on: str
+    stack: dict[str, str]
 
 
 class Ran(NamedTuple):
@@ -52,7 +52,7 @@ class Actor:
         """Get ready; CannotGoOn where this node does not see what the driver sees."""
         if self._sign is not None:
             _wait_for(self._sign)
-        on = self._worker.setup()
+        stack = self._worker.setup()
         self._leases = Counter("relume_leases", "leases done", ("worker",))
         self._busy = Counter("relume_busy_seconds", "seconds spent on leases", ("worker",))
         self._idle = Counter("relume_idle_seconds", "seconds between leases", ("worker",))
@@ -60,7 +60,7 @@ class Actor:
         for metric in (self._leases, self._busy, self._idle, self._last):
             metric.set_default_tags({"worker": self._name})
         self._free_since = time.monotonic()
-        return Ready(str(ray.get_runtime_context().get_node_id()), socket.gethostname(), on)
+        return Ready(str(ray.get_runtime_context().get_node_id()), socket.gethostname(), stack)
 
     def run(self, lease: Lease) -> Ran:
         """Do one lease."""

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 
 import ray
 
+from schemas.endings import CannotGoOn
+
 LOCAL = "local"
 PROBE_S = 5.0
 
@@ -37,6 +39,8 @@ def connected(address: str | None = None) -> Iterator[str]:
             logging_level=logging.ERROR,
         )
     except (ConnectionError, RuntimeError, ValueError) as error:
+        if where == LOCAL:
+            raise CannotGoOn(f"Ray did not start on this machine: {error}") from error
         raise ValueError(f"Ray at {where!r}: cannot be reached: {error}") from error
     if threading.current_thread() is threading.main_thread():
         # Ray ends a driver on SIGTERM without a word; who connects decides that for itself.
@@ -50,9 +54,9 @@ def connected(address: str | None = None) -> Iterator[str]:
 def _probe(address: str) -> None:
     """Ask whether anybody listens there: Ray would try for minutes, and then end the process."""
     host, _, port = address.rpartition(":")
-    if not host or not port.isdigit():
+    if "://" in address or not host or not port.isdigit():
         return
     try:
-        socket.create_connection((host, int(port)), timeout=PROBE_S).close()
+        socket.create_connection((host.strip("[]"), int(port)), timeout=PROBE_S).close()
     except OSError as error:
-        raise ValueError(f"Ray at {address!r}: cannot be reached: {error.strerror}") from error
+        raise ValueError(f"Ray at {address!r}: cannot be reached: {error}") from error

@@ -7,77 +7,43 @@ leases on a dead actor only the one that had started can be at fault, and it is 
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
 import ray
 from ray.exceptions import ActorUnavailableError, RayError, RayTaskError
 
-from cluster.actor import Ran, Sign, actor_of
+from cluster.actor import Ran, Ready
+from cluster.seats import Seat, Seats, Usage
 from schemas.endings import CannotGoOn
-from schemas.lease import Lease, LeaseFailed, Outcome, OutOfTime, Worker, WorkerLost, WorkerReady
+from schemas.lease import (
+    STRIKES,
+    Lease,
+    LeaseFailed,
+    Outcome,
+    OutOfTime,
+    Waited,
+    Worker,
+    WorkerLost,
+    WorkerReady,
+    error_line,
+)
 
 Result = TypeVar("Result")
 
-STRIKES = 3
 DEATHS = 3
 QUEUED = 2
 TICK_S = 1.0
+# Ray paints its tracebacks.
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class WorkersKeepDying(CannotGoOn):
     """Three workers in a row ended before any of them had finished a lease."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seats:
-    """What a worker needs, and how many there may be."""
-
-    num_gpus: float = 0.0
-    num_cpus: float = 1.0
-    most: int | None = None
-    lease_timeout_s: float = 3600.0
-    sign: Sign | None = None
-
-
-@dataclass(slots=True)
-class Usage:
-    """How the time of all workers was spent, between their first lease and their last."""
-
-    leases: int = 0
-    busy_s: float = 0.0
-    idle_s: float = 0.0
-    # How often a worker was done before its next lease had been queued.
-    starved: int = 0
-    longest_s: float = 0.0
-
-    @property
-    def busy_share(self) -> float:
-        """The part of the time that went into leases."""
-        whole_s = self.busy_s + self.idle_s
-        return self.busy_s / whole_s if whole_s else 0.0
-
-
-@dataclass(slots=True)
-class _Seat:
-    """An actor as the driver sees it; leases are done in their order."""
-
-    actor: Any
-    setup: Any
-    node: str | None = None
-    leases: deque[tuple[Any, Lease]] = field(default_factory=deque)
-    started_at: float = 0.0
-    probe: Any = None
-    num_done: int = 0
-
-    def refs(self) -> list[Any]:
-        """What to wait for: an answer to the probe, to the setup, or to the lease that runs."""
-        first = self.leases[0][0] if self.leases else None
-        ref = self.probe or (self.setup if self.node is None else first)
-        return [ref] if ref is not None else []
 
 
 class Engine(Generic[Result]):
@@ -87,15 +53,14 @@ class Engine(Generic[Result]):
         self,
         worker: type[Worker[Result]],
         config: Any,
-        seats: Seats,
-        stop: Callable[[], bool] = lambda: False,
+        needs: Seats,
         deadline: float | None = None,
     ) -> None:
         """No lease is started that would not end by the deadline, in seconds of the epoch."""
         self.usage = Usage()
-        self._worker, self._config, self._needs, self._stop = worker, config, seats, stop
+        self._worker, self._config, self._needs = worker, config, needs
         self._deadline = deadline
-        self._seats: list[_Seat] = []
+        self._seats: list[Seat] = []
         self._fresh: Iterator[Lease] = iter(())
         self._again: deque[Lease] = deque()
         self._suspects: deque[Lease] = deque()
@@ -103,123 +68,129 @@ class Engine(Generic[Result]):
         self._deaths = 0
         self._left = 0
 
-    def run(self, leases: Iterable[Lease], num_leases: int) -> Iterator[Result | Outcome]:
+    def run(self, leases: Iterable[Lease], num_leases: int) -> Generator[Result | Outcome]:
         """The result of every lease, or why there is none; workers that come and go.
 
-        An OSError of a worker is of the machine and not of the lease, and CannotGoOn is of all
-        leases: both end the run.
+        CannotGoOn, raised by a worker, is of all leases and ends the run. Close the iterator before
+        the connection, so that the workers end too.
         """
         self._fresh, self._left = iter(leases), num_leases
         try:
-            while self._left and not self._stop():
+            while self._left:
                 self._fit_seats()
-                if not self._in_time(0) and not any(seat.leases for seat in self._seats):
+                if self._out_of_time():
                     yield OutOfTime(leases_left=self._left, longest_s=self.usage.longest_s)
                     return
                 yield from self._wait()
         finally:
             for seat in self._seats:
-                ray.kill(seat.actor)
+                seat.end()
 
     def _wait(self) -> Iterator[Result | Outcome]:
-        seat_of = {ref: seat for seat in self._seats for ref in seat.refs()}
-        if not seat_of:
+        seat_of = {ref: seat for seat in self._seats if (ref := seat.ref()) is not None}
+        ready: list[Any] = []
+        if seat_of:
+            ready, _ = ray.wait(list(seat_of), num_returns=1, timeout=TICK_S)
+        else:
             time.sleep(TICK_S)  # the cluster has no room, until a node joins
-            return
-        ready, _ = ray.wait(list(seat_of), num_returns=1, timeout=TICK_S)
         for ref in ready:
             yield from self._take(seat_of[ref], ref)
         limit_s = self._needs.lease_timeout_s
         for seat in list(self._seats):
-            if seat.leases and time.monotonic() - seat.started_at > limit_s:
-                ray.kill(seat.actor)
+            if seat.overdue(limit_s):
                 yield from self._died(seat, f"no result after {limit_s:g} s")
+        if not ready:
+            yield Waited(workers=sum(seat.node is not None for seat in self._seats))
 
-    def _take(self, seat: _Seat, ref: Any) -> Iterator[Result | Outcome]:
-        """What has come back from a seat: it is ready, a result, an exception, or its death."""
+    def _take(self, seat: Seat, ref: Any) -> Iterator[Result | Outcome]:
+        """What has come back from a seat: an answer, an exception, or its death."""
         try:
             value = ray.get(ref)
         except RayTaskError as error:
-            if isinstance(error.cause, OSError | CannotGoOn):
-                raise error.cause from None
-            if seat.node is None:
-                ray.kill(seat.actor)
-                yield from self._died(seat, f"{type(error.cause).__name__}: {error.cause}")
-                return
-            lease = self._finished(seat)
-            yield self._blame(lease, str(error.cause), str(error))
+            yield from self._raised(seat, error)
         except ActorUnavailableError:
             # A broken connection: the process, the node or the network. What the cluster says of
             # the next call is final.
-            seat.probe = seat.actor.answer.remote()
+            seat.ask_whether_it_lives()
         except RayError as error:
             yield from self._died(seat, str(error))
         else:
-            if seat.probe is not None:
-                # It lives, but nobody knows what became of its leases.
-                ray.kill(seat.actor)
-                yield from self._died(seat, "lost its connection", node_lost=True)
-            elif seat.node is None:
+            yield from self._answered(seat, value)
+
+    def _answered(self, seat: Seat, value: Any) -> Iterator[Result | Outcome]:
+        match value:
+            case Ready():
                 seat.node = value.node
-                yield WorkerReady(host=value.host, on=value.on)
+                yield WorkerReady(host=value.host, stack=value.stack)
                 self._feed(seat)
-            else:
-                self._count(seat, value)
+            case Ran():
+                self.usage.count(value, first=not seat.num_done)
                 self._finished(seat)
                 self._deaths = 0
                 self._left -= 1
                 yield value.result
+            case None if seat.leases:
+                # It lives, but nobody knows what became of its leases.
+                yield from self._died(seat, "lost its connection", node_lost=True)
+            case None:
+                seat.probe = None
+                self._feed(seat)
 
-    def _count(self, seat: _Seat, ran: Ran) -> None:
-        self.usage.leases += 1
-        self.usage.busy_s += ran.busy_s
-        self.usage.longest_s = max(self.usage.longest_s, ran.busy_s)
-        # Before its first lease a worker waits for others to load, and not for the driver.
-        self.usage.idle_s += ran.idle_s if seat.num_done else 0.0
-        seat.num_done += 1
+    def _raised(self, seat: Seat, error: RayTaskError) -> Iterator[Outcome]:
+        cause = error.cause
+        if isinstance(cause, CannotGoOn):
+            raise cause from None
+        if seat.node is None:
+            yield from self._died(seat, error_line(cause))
+            return
+        yield self._blame(self._finished(seat), error_line(cause), str(error))
 
-    def _finished(self, seat: _Seat) -> Lease:
+    def _finished(self, seat: Seat) -> Lease:
         """The lease that a seat is done with, however it ended; the next one has begun by now."""
-        _, lease = seat.leases.popleft()
+        lease = seat.finished()
         waits = not seat.leases and not self._strikes[lease.shard]
         self._feed(seat)
         self.usage.starved += waits and bool(seat.leases)
         return lease
 
-    def _feed(self, seat: _Seat) -> None:
+    def _feed(self, seat: Seat) -> None:
         """Queue leases on a ready seat; a suspect gets a seat for itself."""
-        seat.started_at = time.monotonic()
-        if not seat.leases and self._suspects and self._in_time(0):
-            self._queue(seat, self._suspects.popleft())
+        if not seat.leases and self._suspects and self._fits(0):
+            seat.queue(self._suspects.popleft())
             return
         if any(self._strikes[lease.shard] for _, lease in seat.leases):
             return
-        while len(seat.leases) < QUEUED and not self._stop() and self._in_time(len(seat.leases)):
-            lease = self._next()
+        while len(seat.leases) < self._depth() and self._fits(len(seat.leases)):
+            lease = self._again.popleft() if self._again else next(self._fresh, None)
             if lease is None:
                 return
-            self._queue(seat, lease)
+            seat.queue(lease)
 
-    def _in_time(self, ahead: int) -> bool:
+    def _depth(self) -> int:
+        """How many leases may lie at a worker; what has begun by itself cannot be called back."""
+        unknown = self._deadline is not None and not self.usage.leases
+        return 1 if unknown else QUEUED
+
+    def _fits(self, ahead: int) -> bool:
         """Whether a lease with so many ahead of it would end before the deadline."""
         if self._deadline is None:
             return True
         return time.time() + (ahead + 1) * self.usage.longest_s < self._deadline
 
-    def _queue(self, seat: _Seat, lease: Lease) -> None:
-        ref = seat.actor.run.options(name=f"{lease.shard} #{lease.attempt}").remote(lease)
-        seat.leases.append((ref, lease))
+    def _out_of_time(self) -> bool:
+        """Whether nothing runs that would end in time, and nothing more may begin."""
+        if self._deadline is None or self._fits(0):
+            return False
+        return time.time() >= self._deadline or not any(seat.leases for seat in self._seats)
 
-    def _next(self) -> Lease | None:
-        if self._again:
-            return self._again.popleft()
-        return next(self._fresh, None)
-
-    def _died(self, seat: _Seat, why: str, *, node_lost: bool = False) -> Iterator[Outcome]:
-        """Replace a dead actor; blame the lease that had started, unless its node is gone."""
+    def _died(self, seat: Seat, why: str, *, node_lost: bool = False) -> Iterator[Outcome]:
+        """Replace an actor; blame the lease that had started, unless its node is gone."""
+        seat.end()
         self._seats.remove(seat)
         node_lost = node_lost or _node_is_gone(seat.node, why)
-        yield WorkerLost(cause=_first_line(why), node_lost=node_lost)
+        yield WorkerLost(
+            cause=_first_line(why), node_lost=node_lost, was_ready=seat.node is not None
+        )
         leases = [lease for _, lease in seat.leases]
         started, innocent = leases[:1], leases[1:]
         self._again.extend(innocent)
@@ -247,39 +218,24 @@ class Engine(Generic[Result]):
         return LeaseFailed(
             shard=lease.shard,
             attempt=lease.attempt,
-            error=_first_line(error),
-            traceback=traceback,
+            error=error,
+            traceback=_COLOURS.sub("", traceback),
             given_up=given_up,
         )
 
     def _fit_seats(self) -> None:
-        """Feed idle seats, and start as many more as there is room and work for."""
+        """Feed whoever has too little, and start as many more as there is room and work for."""
+        if not self._fits(0):
+            return
+        waiting = self._left - sum(len(seat.leases) for seat in self._seats)
         for seat in self._seats:
-            if seat.node is not None and not seat.leases:
+            if seat.idle and waiting:
+                # Nobody was told if it died meanwhile, and a lease must not be blamed for that.
+                seat.ask_whether_it_lives()
+            elif seat.leases and seat.probe is None:
                 self._feed(seat)
-        for _ in range(min(self._room(), self._left) - len(self._seats)):
-            if self._in_time(0):
-                self._seats.append(self._start())
-
-    def _room(self) -> int:
-        """How many actors the cluster has room for now; nodes come and go."""
-        total: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-        rooms = [
-            total.get(kind, 0) // each
-            for kind, each in (("GPU", self._needs.num_gpus), ("CPU", self._needs.num_cpus))
-            if each
-        ]
-        return int(min([*rooms, self._needs.most or float("inf")]))
-
-    def _start(self) -> _Seat:
-        actor_class = ray.remote(
-            num_gpus=self._needs.num_gpus,
-            num_cpus=self._needs.num_cpus,
-            max_restarts=0,
-            max_task_retries=0,
-        )(actor_of(self._worker))
-        actor: Any = actor_class.remote(self._worker, self._config, self._needs.sign)
-        return _Seat(actor, actor.setup.remote())
+        for _ in range(min(self._needs.room(), self._left) - len(self._seats)):
+            self._seats.append(Seat.start(self._worker, self._config, self._needs))
 
 
 def _node_is_gone(node: str | None, why: str) -> bool:

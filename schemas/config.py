@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le
 
@@ -255,11 +255,6 @@ def dataset_config(preset: Preset, name: str, origin: str) -> DatasetConfig:
         stage={key: preset.stage[key] for key in dataset.stages},
         dataset=dataset,
     )
-
-
-def stored_config(tables: Mapping[str, Any], origin: str) -> DatasetConfig:
-    """The settings that a dataset was planned with, from its run.json."""
-    return resolve(DatasetConfig, tables, origin)
 
 
 def _prompt_fields(prompt: str) -> list[tuple[str, str | None, str | None]] | None:

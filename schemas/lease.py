@@ -74,14 +74,19 @@ class WorkerLost:
 
     cause: str
     node_lost: bool
+    was_ready: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerReady:
-    """A worker that has loaded what it needs: on which host, and what it computes on."""
+    """A worker that has loaded what it needs: on which host, and on what stack.
+
+    The stack is what may differ between two runs and change the last digits: the processor or GPU,
+    the versions of libraries, Relume's own code.
+    """
 
     host: str
-    on: str
+    stack: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,8 +97,25 @@ class OutOfTime:
     longest_s: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waited:
+    """Nothing came back for a moment, on so many workers; none while a cluster has no room."""
+
+    workers: int
+
+
 # What an engine tells beside results.
-Outcome: TypeAlias = LeaseFailed | WorkerLost | WorkerReady | OutOfTime
+Outcome: TypeAlias = LeaseFailed | WorkerLost | WorkerReady | OutOfTime | Waited
+
+# Attempts at a lease before it is given up.
+STRIKES = 3
+
+
+def error_line(error: BaseException) -> str:
+    """An exception in one line, with its type: some messages are empty, or only a key."""
+    first = str(error).strip().partition("\n")[0]
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__
+
 
 Result = TypeVar("Result", covariant=True)
 
@@ -101,8 +123,8 @@ Result = TypeVar("Result", covariant=True)
 class Worker(Protocol[Result]):
     """`setup` once per worker, where models are loaded; then `run` for every lease."""
 
-    def setup(self) -> str:
-        """Load what every lease needs; what it computes on, a processor or a GPU."""
+    def setup(self) -> dict[str, str]:
+        """Load what every lease needs; the stack that it computes on."""
         ...
 
     def run(self, lease: Lease) -> Result:

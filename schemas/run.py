@@ -5,12 +5,10 @@ run.json is written by `plan`, generator.json by the first `generate`.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from typing import Any, Literal
 
 from schemas.config import DatasetConfig
-from schemas.settings import as_plain, settings
+from schemas.settings import as_plain, fingerprint, settings
 
 
 @settings
@@ -65,10 +63,8 @@ class GeneratorRecord:
     """what this file is"""
     version: Literal[1] = 1
     """version of this record"""
-    config_sha256: str
-    """the settings in run.json that it follows"""
     plan_sha256: str
-    """the plan that it works on"""
+    """the plan that it works on, which bears the fingerprint of its settings"""
     truth: FileIdentity | None
     """truth.parquet, where what makes the pictures knows what it draws"""
     models: dict[str, ModelIdentity]
@@ -79,20 +75,20 @@ class GeneratorRecord:
     """hash of Relume's sources that began"""
     libraries: dict[str, str]
     """versions of what began"""
-    processor: str
-    """processor or GPU model that began"""
+    processor: str | None
+    """processor that began; null where GPUs make the pictures, which only workers see"""
 
     def must_match(self) -> dict[str, Any]:
         """What a later run may not change."""
         plain = as_plain(self)
-        fixed = ("config_sha256", "plan_sha256", "models", "numerics")
+        fixed = ("plan_sha256", "models", "numerics")
         return {key: plain[key] for key in fixed}
 
     def fingerprint(self) -> str:
         """Stands in every done.json for all that may not change."""
-        text = json.dumps(self.must_match(), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return fingerprint(self.must_match())
 
-    def may_differ(self) -> dict[str, Any]:
+    def may_differ(self) -> dict[str, str]:
         """What a later run may change, and has to say so."""
-        return {"code": self.code, "processor": self.processor, **self.libraries}
+        processor = {} if self.processor is None else {"processor": self.processor}
+        return {"code": self.code, **processor, **self.libraries}

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import hashlib
 import inspect
 import json
 import textwrap
@@ -70,7 +71,8 @@ def resolve(cls: type[Settings], tables: Mapping[str, Any], origin: str) -> Sett
     from pydantic import TypeAdapter, ValidationError
 
     # Strict JSON takes arrays as tuples and whole numbers as floats, as users write them in TOML.
-    text = json.dumps(tables, default=str)
+    # TOML knows dates, which no setting is.
+    text = json.dumps(tables, default=lambda value: {type(value).__name__: str(value)})
     try:
         return TypeAdapter(cls).validate_json(text)
     except ValidationError:
@@ -83,6 +85,11 @@ def as_plain(settings: Any) -> dict[str, Any]:
     """Settings as plain JSON values, to be stored with everything that they made."""
     plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(settings)))
     return plain
+
+
+def fingerprint(plain: Mapping[str, Any]) -> str:
+    """One number for plain settings, whatever the order of their fields."""
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
 def descriptions(settings: Any, path: str = "") -> dict[str, tuple[Any, str]]:

@@ -20,6 +20,7 @@ from shards.publish import read_done
 
 # Commands that mend a problem.
 GENERATE, MEND = "relume generate DATASET", "relume generate DATASET --mend"
+RETRY = "relume generate DATASET --retry-failed"
 _LISTED = 3
 
 
@@ -61,6 +62,15 @@ class ShardCheck:
 
     def run(self) -> Found:
         """All checks, as far as the files let them."""
+        try:
+            return self._run()
+        except OSError as error:
+            # Whether it is damaged nobody knows, so nothing here would mend it.
+            what = f"{error.filename}: {error.strerror}"
+            self._found.problems.append(Problem("unreadable", self._shard, what))
+            return self._found
+
+    def _run(self) -> Found:
         try:
             done = read_done(self._done)
         except ValueError as error:

@@ -8,6 +8,7 @@ so an object store can follow, and tests can stop a process at each of these cal
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import secrets
@@ -166,17 +167,19 @@ def remove_file(path: Path) -> None:
 
 
 def remove_staged(folder: Path) -> None:
-    """Remove a staging folder with its files, if it is still there."""
-    with contextlib.suppress(FileNotFoundError):
+    """Remove a staging folder with its files, if it is still there.
+
+    A worker of a killed driver may still write into it; then the next start finds the rest.
+    """
+    try:
         for path in folder.iterdir():
             remove_file(path)
         folder.rmdir()
-
-
-def remove_if_empty(folder: Path) -> None:
-    """Remove a folder that nobody uses any more."""
-    with contextlib.suppress(OSError):
-        folder.rmdir()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        if error.errno != errno.ENOTEMPTY:
+            raise
 
 
 def sync_folder(folder: Path) -> None:

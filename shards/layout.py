@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from schemas.sample import Split, Stage
@@ -16,6 +17,16 @@ TRUTH = "truth.parquet"
 OWNERS = "owners"
 QUARANTINE = "quarantine"
 WHY = "why.json"
+
+
+_EVENTS = re.compile(r"events(-\d+-of-\d+)?\.jsonl")
+# The staging folder's name begins with a dot, as do those that a file server leaves.
+_KNOWN = {RUN, GENERATOR, PLAN, MANIFEST, INDEX, CARD, TRUTH, OWNERS, QUARANTINE}
+
+
+def is_known(name: str) -> bool:
+    """Whether something of this name belongs beside the folders of shards."""
+    return name in _KNOWN or name.startswith(".") or bool(_EVENTS.fullmatch(name))
 
 
 def shard_name(split: Split, number: int) -> str:

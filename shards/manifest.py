@@ -14,6 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from schemas.endings import CannotGoOn
 from schemas.lease import ShardDone
 from schemas.records import check_record
 from schemas.run import Run
@@ -47,11 +48,22 @@ def state(dataset: Path, shards: Sequence[str]) -> State:
 
 
 def rebuild(dataset: Path, run: Run, shards: Sequence[str]) -> State:
-    """Write all derived files anew; how far the dataset is."""
+    """Write all derived files anew; how far the dataset is.
+
+    CannotGoOn where rows are damaged: what this driver made exists all the same.
+    """
     while True:
         now = state(dataset, shards)
-        for path, content in derived_files(dataset, run, now).items():
-            filesystem.replace_file(dataset, path, content)
+        try:
+            for path, content in derived_files(dataset, run, now).items():
+                filesystem.replace_file(dataset, path, content)
+        except ValueError as error:
+            if state(dataset, shards) == now:
+                raise CannotGoOn(
+                    f"{error}; relume generate {dataset} --mend makes it anew, and then "
+                    f"{layout.MANIFEST} too"
+                ) from error
+            continue  # the driver of another part has just set it aside
         if state(dataset, shards) == now:
             return now
 
@@ -85,10 +97,7 @@ def _manifest(dataset: Path, now: State, stages: Sequence[Stage]) -> Content:
     paths = [layout.rows_path(dataset, shard) for shard in now.shards if shard in now.done]
 
     def write(sink: Sink) -> None:
-        try:
-            write_parquet(_groups(map(read_parquet, paths)), schema.with_metadata(facts), sink)
-        except ValueError as error:
-            raise ValueError(f"{error}; relume generate {dataset} --mend makes it anew") from error
+        write_parquet(_groups(map(read_parquet, paths)), schema.with_metadata(facts), sink)
 
     return write
 

@@ -102,7 +102,6 @@ class Owner:
         # full, the next driver finds this process gone, which is as good.
         with contextlib.suppress(OSError):
             self._write(self.part, self._claim.generation + 1, _myself(released=True))
-        filesystem.remove_if_empty(self._dataset / filesystem.STAGING)
 
     def __enter__(self) -> Owner:
         return self
@@ -169,9 +168,13 @@ def writers(dataset: Path) -> list[str]:
     if not folder.is_dir():
         return []
     now = time.time()
+    try:
+        claims = _newest(_read_claims(folder)).values()
+    except ValueError as error:
+        return [str(error)]
     return [
         f"{_whole_or_part(claim.part)}{_name(claim.holder)}"
-        for claim in _newest(_read_claims(folder)).values()
+        for claim in claims
         if not claim.holder.released
         and not _is_gone(claim.holder)
         and now - claim.path.stat().st_mtime < SILENT_S

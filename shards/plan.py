@@ -25,9 +25,11 @@ from schemas.sample import (
     stages_of,
 )
 from schemas.seeds import stable_fraction, stable_hash
+from schemas.settings import as_plain, fingerprint
 from shards import layout
 from shards.encoding import read_parquet
 
+CONFIG_KEY = b"relume.config"
 _ID = "[A-Za-z0-9_-]+"
 # An id and its stage have to fit into the 100 bytes that a tar's header has for a name.
 _NCONST = "[A-Za-z0-9_-]{1,64}"
@@ -61,7 +63,10 @@ def make_plan(config: DatasetConfig, names: pa.Table | None, origin: str = "name
             f"dataset.{config.name}: none of its {len(subjects)} samples falls in "
             f"{' or '.join(config.dataset.splits)}; raise dataset.count"
         )
-    return pa.Table.from_pylist(rows, schema=plan_schema(config.dataset.stages))
+    schema = plan_schema(config.dataset.stages)
+    # Whoever changes the settings in run.json afterwards is found out by this.
+    facts = {**schema.metadata, CONFIG_KEY: fingerprint(as_plain(config)).encode()}
+    return pa.Table.from_pylist(rows, schema=schema.with_metadata(facts))
 
 
 def split_of(key: str, weights: SplitSettings) -> Split:

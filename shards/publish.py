@@ -6,9 +6,9 @@ kill at any moment loses at most the shard in flight, and doubles nothing.
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +24,6 @@ _DONE = TypeAdapter(ShardDone)
 
 class ShardTaken(RuntimeError):
     """Another publisher has a file of this shard at its final name."""
-
-
-@dataclass(frozen=True, slots=True)
-class SetAside:
-    """Files that were moved to the quarantine, and why; `where` is a shard or a file."""
-
-    where: str
-    reason: str
-    folder: Path
 
 
 class Publisher:
@@ -82,28 +73,27 @@ def published(dataset: Path, shards: Iterable[str]) -> dict[str, ShardDone]:
     begun = {
         f"{split}/{path.name.removesuffix('.done.json')}"
         for split in {shard.partition("/")[0] for shard in shards}
-        for path in (dataset / split).glob("*.done.json")
+        if (dataset / split).is_dir()
+        for path in (dataset / split).iterdir()
+        if path.name.endswith(".done.json")
     }
-    there = (shard for shard in shards if shard in begun and not _what_is_wrong(dataset, shard))
-    return {shard: read_done(layout.done_path(dataset, shard)) for shard in there}
+    examined = ((shard, _examine(dataset, shard)[0]) for shard in shards if shard in begun)
+    return {shard: facts for shard, facts in examined if facts is not None}
 
 
-def set_aside_broken(dataset: Path, shards: Iterable[str]) -> list[SetAside]:
-    """Move what does not make a whole shard to the quarantine, so that it can be made again."""
-    found = []
+def broken(dataset: Path, shards: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """What does not make a whole shard, as names and lengths of files tell, and why."""
     for shard in shards:
-        reason = _what_is_wrong(dataset, shard)
+        reason = _examine(dataset, shard)[1]
         if reason:
-            found.append(set_aside(dataset, shard, reason))
-    return found
+            yield shard, reason
 
 
-def set_aside(dataset: Path, where: str, reason: str) -> SetAside:
-    """Move a shard's files, or one file by its path in the dataset, to the quarantine."""
+def set_aside(dataset: Path, where: str, reason: str) -> Path:
+    """Move a shard, or one file by its path in the dataset, to the quarantine; the folder there."""
     paths = (layout.done_path, layout.rows_path, layout.tar_path)
     files = [path(dataset, where) for path in paths] + [dataset / where]
-    folder = quarantine(dataset, {"kind": "files", "where": where, "reason": reason}, files)
-    return SetAside(where, reason, folder)
+    return quarantine(dataset, {"kind": "files", "where": where, "reason": reason}, files)
 
 
 def quarantine(dataset: Path, why: Mapping[str, Any], files: Iterable[Path] = ()) -> Path:
@@ -119,9 +109,9 @@ def quarantine(dataset: Path, why: Mapping[str, Any], files: Iterable[Path] = ()
             break
         except FileExistsError:
             continue  # the driver of another part took this number
-    filesystem.write_new(folder / layout.WHY, json_bytes(why))
+    filesystem.publish_bytes(dataset, folder / layout.WHY, json_bytes(why))
     for path in files:
-        if path.exists():
+        with contextlib.suppress(FileNotFoundError):
             filesystem.move(path, folder / f"{path.parent.name}-{path.name}")
     filesystem.sync_folder(folder)
     return folder
@@ -129,26 +119,43 @@ def quarantine(dataset: Path, why: Mapping[str, Any], files: Iterable[Path] = ()
 
 def quarantined(dataset: Path) -> list[dict[str, Any]]:
     """Every reason in the quarantine, oldest first, with its folder."""
-    return [
-        {"folder": path.parent.name, **json.loads(path.read_bytes())}
-        for path in sorted((dataset / layout.QUARANTINE).glob(f"*/{layout.WHY}"))
-    ]
+    found = []
+    for path in sorted((dataset / layout.QUARANTINE).glob(f"*/{layout.WHY}")):
+        try:
+            why = json.loads(path.read_bytes())
+        except ValueError as error:
+            raise ValueError(f"{path}: is damaged; remove it, it only says why") from error
+        found.append({"folder": path.parent.name, **why})
+    return found
 
 
-def _what_is_wrong(dataset: Path, shard: str) -> str | None:
-    """Why the files of a shard do not make it exist; None when they do, or when there are none."""
+def given_up(dataset: Path) -> dict[str, str]:
+    """Shards whose leases were given up, with the last error; until something new came of them."""
+    found: dict[str, str] = {}
+    for why in quarantined(dataset):
+        if why["kind"] == "lease":
+            found[why["shard"]] = why["error"]
+        else:
+            # Its files were set aside later, so it had been made by then.
+            found.pop(why["where"], None)
+    return found
+
+
+def _examine(dataset: Path, shard: str) -> tuple[ShardDone | None, str | None]:
+    """What a shard's done.json says, if it exists whole; else what is wrong, if anything is."""
     tar, rows = layout.tar_path(dataset, shard), layout.rows_path(dataset, shard)
     done = layout.done_path(dataset, shard)
     if not done.exists():
         left = [path.name for path in (tar, rows) if path.exists()]
-        return f"{' and '.join(left)} without {done.name}" if left else None
+        return None, f"{' and '.join(left)} without {done.name}" if left else None
     try:
         facts = read_done(done)
     except ValueError as error:
-        return f"{done.name} is damaged: {error}"
+        return None, f"{done.name} is damaged: {error}"
     for path, wanted in ((tar, facts.tar), (rows, facts.parquet)):
         if not path.exists():
-            return f"{done.name} without {path.name}"
-        if path.stat().st_size != wanted.bytes:
-            return f"{path.name} has {path.stat().st_size} bytes, {done.name} says {wanted.bytes}"
-    return None
+            return None, f"{done.name} without {path.name}"
+        length = path.stat().st_size
+        if length != wanted.bytes:
+            return None, f"{path.name} has {length} bytes, {done.name} says {wanted.bytes}"
+    return facts, None

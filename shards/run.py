@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from schemas.run import GeneratorRecord, Run
-from schemas.settings import as_plain, resolve
+from schemas.settings import as_plain, fingerprint, resolve
 from shards import filesystem, layout
-from shards.encoding import json_bytes, sha256
-from shards.plan import read_plan
+from shards.encoding import json_bytes
+from shards.plan import CONFIG_KEY, read_plan
 from shards.publish import quarantine, read_done
 
+_REPLAN = "the same relume plan as before sets it aside and writes the right one"
 Record = TypeVar("Record", Run, GeneratorRecord)
 
 
@@ -24,8 +26,12 @@ def read_run(dataset: Path) -> Run:
     """What a dataset was planned as; ValueError where nothing was."""
     path = dataset / layout.RUN
     if not path.exists():
-        raise ValueError(f"{dataset}: has no {layout.RUN}; make one with relume plan --out")
-    return _read(path, Run)
+        what = f"has no {layout.RUN}" if dataset.is_dir() else "is no folder of a dataset"
+        raise ValueError(f"{dataset}: {what}; make one with relume plan --out")
+    try:
+        return _read(path, Run)
+    except ValueError as error:
+        raise ValueError(f"{error}\n  {_REPLAN}") from None
 
 
 def read_planned(dataset: Path) -> tuple[Run, pa.Table]:
@@ -33,9 +39,12 @@ def read_planned(dataset: Path) -> tuple[Run, pa.Table]:
     run = read_run(dataset)
     plan = read_plan(dataset)
     if filesystem.file_facts(dataset / layout.PLAN).sha256 != run.plan.sha256:
+        raise ValueError(f"{dataset / layout.PLAN}: is not the plan of {layout.RUN}; {_REPLAN}")
+    config = json.loads((dataset / layout.RUN).read_bytes())["config"]
+    if (plan.schema.metadata or {}).get(CONFIG_KEY) != fingerprint(config).encode():
         raise ValueError(
-            f"{dataset / layout.PLAN}: is not the plan of {layout.RUN}; "
-            "the same relume plan as before sets it aside and writes the right one"
+            f"{dataset / layout.RUN}: its settings are not those that {layout.PLAN} was made with; "
+            f"{_REPLAN}"
         )
     return run, plan
 
@@ -43,17 +52,26 @@ def read_planned(dataset: Path) -> tuple[Run, pa.Table]:
 def publish_run(dataset: Path, run: Run, plan: bytes) -> bool:
     """Make a planned dataset exist; False if it was there, ValueError if it is another.
 
-    A plan that was lost or damaged is written again: it is the same, or the run's checksum says no.
+    A plan or a run.json that was lost or damaged is written again, as long as the other one of the
+    two says that it is the same.
     """
-    if not (dataset / layout.RUN).exists():
+    path = dataset / layout.RUN
+    if _plan_is_ours(dataset, plan):
+        _set_aside_damaged_run(dataset)
+    elif not path.exists():
         _refuse_foreign(dataset)
+    if not path.exists():
         filesystem.make_folder(dataset)
         _publish_plan(dataset / layout.PLAN, plan)
-        made = _publish(dataset / layout.RUN, run)
-        filesystem.remove_if_empty(dataset / filesystem.STAGING)
-        if made:
+        if _publish(path, run):
+            # Another `plan` may have put its own there meanwhile; whose run.json this is decides.
+            _publish_plan(dataset / layout.PLAN, plan)
             return True
     before, now = as_plain(read_run(dataset)), as_plain(run)
+    same = _same_rows(dataset, plan)
+    if same:
+        # Another version of pyarrow writes the same rows as other bytes.
+        now["plan"] = before["plan"]
     fixed = ("config", "plan", "names", "pilot_of")
     different = differences({key: before[key] for key in fixed}, {key: now[key] for key in fixed})
     if different:
@@ -61,37 +79,56 @@ def publish_run(dataset: Path, run: Run, plan: bytes) -> bool:
             f"{dataset}: belongs to another plan; choose a new folder for --out. It differs in"
             f"{listed(different)}"
         )
-    return _publish_plan(dataset / layout.PLAN, plan)
+    return False if same else _publish_plan(dataset / layout.PLAN, plan)
 
 
-def config_sha256(dataset: Path) -> str:
-    """The checksum of a dataset's settings, as they stand in its run.json."""
-    config = json.loads((dataset / layout.RUN).read_bytes())["config"]
-    return sha256(json.dumps(config, sort_keys=True).encode())
+def _plan_is_ours(dataset: Path, plan: bytes) -> bool:
+    path = dataset / layout.PLAN
+    return path.is_file() and path.read_bytes() == plan
+
+
+def _set_aside_damaged_run(dataset: Path) -> None:
+    """A run.json that cannot be read, or that does not belong to its plan, which is this one."""
+    path = dataset / layout.RUN
+    if not path.exists():
+        return
+    try:
+        read_planned(dataset)
+    except ValueError as error:
+        reason = str(error).partition("\n")[0]
+        quarantine(dataset, {"kind": "files", "where": layout.RUN, "reason": reason}, [path])
+
+
+def _same_rows(dataset: Path, plan: bytes) -> bool:
+    """Whether the plan that is there says what this one says."""
+    try:
+        _, there = read_planned(dataset)
+        return bool(there.equals(pq.read_table(pa.BufferReader(plan)), check_metadata=True))
+    except ValueError:
+        return False
 
 
 def read_generator(dataset: Path) -> GeneratorRecord | None:
     """What makes the pictures; None when none was ever made."""
     path = dataset / layout.GENERATOR
-    return _read(path, GeneratorRecord) if path.exists() else None
+    try:
+        return _read(path, GeneratorRecord) if path.exists() else None
+    except ValueError as error:
+        raise ValueError(f"{error}\n  relume generate {dataset} --mend sets it aside") from None
 
 
-def agree_on_generator(dataset: Path, record: GeneratorRecord) -> list[str]:
+def agree_on_generator(dataset: Path, record: GeneratorRecord, *, mend: bool = False) -> list[str]:
     """Fix what makes the pictures, or agree with what is fixed.
 
-    ValueError names what may not differ; what may differ is returned.
+    ValueError names what may not differ; what may differ is returned. Where generator.json was
+    lost, all shards have to be of this making; when they are mended afterwards, one is enough.
     """
     path = dataset / layout.GENERATOR
     if not path.exists():
-        _refuse_other_shards(dataset, record)
+        _refuse_other_shards(dataset, record, mend=mend)
     if _publish(path, record):
         return []
     earlier = _read(path, GeneratorRecord)
-    if earlier.config_sha256 != record.config_sha256:
-        raise ValueError(
-            f"{dataset / layout.RUN}: was changed after pictures were made by it; "
-            "take it from a backup, or plan a new dataset with the new settings"
-        )
     different = differences(earlier.must_match(), record.must_match())
     if different:
         raise ValueError(
@@ -124,7 +161,8 @@ def _publish_plan(path: Path, plan: bytes) -> bool:
     if path.exists():
         if path.read_bytes() == plan:
             return False
-        why = {"kind": "files", "reason": f"{path.name} is not the plan of {layout.RUN}"}
+        reason = f"is not the plan of {layout.RUN}"
+        why = {"kind": "files", "where": path.name, "reason": reason}
         quarantine(path.parent, why, [path])
     with contextlib.suppress(FileExistsError):
         filesystem.publish_bytes(path.parent, path, plan)
@@ -143,14 +181,24 @@ def _refuse_foreign(folder: Path) -> None:
             )
 
 
-def _refuse_other_shards(dataset: Path, record: GeneratorRecord) -> None:
+def makings(dataset: Path) -> dict[str, Path]:
+    """The fingerprints that shards bear, each with one done.json that bears it."""
+    found = {}
+    for path in dataset.glob("*/*.done.json"):
+        with contextlib.suppress(ValueError):  # a damaged one is told elsewhere
+            found[read_done(path).made_by] = path
+    return found
+
+
+def _refuse_other_shards(dataset: Path, record: GeneratorRecord, *, mend: bool) -> None:
     """Where generator.json was lost, the shards still say what made them."""
-    for path in sorted(dataset.glob("*/*.done.json")):
-        if read_done(path).made_by != record.fingerprint():
-            raise ValueError(
-                f"{path}: was made with other settings, models or numerics, and "
-                f"{layout.GENERATOR}, which would name them, is gone; take it from a backup"
-            )
+    found = makings(dataset)
+    right = found.pop(record.fingerprint(), None)
+    if found and not (mend and right):
+        raise ValueError(
+            f"{next(iter(found.values()))}: was made with other settings, models or numerics, and "
+            f"{layout.GENERATOR}, which would name them, is gone; take it from a backup"
+        )
 
 
 def _publish(path: Path, record: Record) -> bool:

@@ -15,6 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from schemas.endings import ends_the_run
 from schemas.lease import Lease, ShardDone, StagedShard
 from schemas.sample import PlannedSample, Sample, Stage, StageImage, sample_row, sample_schema
 from shards import filesystem, layout
@@ -53,9 +54,11 @@ class ShardStage:
         # Its own even beside a worker of a killed driver that still stages the same attempt.
         name = f"{layout.staging_name(lease.shard)}.{lease.attempt}-{secrets.token_hex(4)}"
         self._folder = dataset / filesystem.STAGING / name
-        filesystem.make_folder(self._folder)
-        self._tar = TarWriter(self._folder / "tar")
+        with ends_the_run():
+            filesystem.make_folder(self._folder)
+            self._tar = TarWriter(self._folder / "tar")
         self._samples: list[Sample] = []
+        self._finished = False
 
     def add(self, planned: PlannedSample, pictures: Mapping[Stage, Picture]) -> None:
         """Append a sample with one picture for each stage."""
@@ -63,14 +66,14 @@ class ShardStage:
             stage: replace(
                 shared,
                 seed=planned.seeds[stage],
-                offset=self._tar.add(layout.picture_member(planned.id, stage), pictures[stage].png),
+                offset=self._append(layout.picture_member(planned.id, stage), pictures[stage].png),
                 bytes=len(pictures[stage].png),
                 sha256=pictures[stage].sha256,
             )
             for stage, shared in self._shared.items()
         }
         facts = member_facts(planned, self._size_px)
-        offset = self._tar.add(layout.facts_member(planned.id), facts)
+        offset = self._append(layout.facts_member(planned.id), facts)
         self._samples.append(self._sample(planned, images, None, offset, len(facts)))
 
     def fail(self, planned: PlannedSample, reason: str) -> None:
@@ -83,6 +86,16 @@ class ShardStage:
 
     def finish(self, seconds: float) -> StagedShard:
         """Bring rows and tar to the disk; the rows first, while the tar is still being hashed."""
+        with ends_the_run():
+            staged = self._finish(seconds)
+        self._finished = True
+        return staged
+
+    def _append(self, name: str, data: bytes) -> int:
+        with ends_the_run():
+            return self._tar.add(name, data)
+
+    def _finish(self, seconds: float) -> StagedShard:
         rows = filesystem.write_new(self._folder / "parquet", self._rows_parquet())
         tar = self._tar.finish()
         failures = Counter(sample.reason for sample in self._samples if sample.reason)
@@ -140,6 +153,8 @@ class ShardStage:
 
     def __exit__(self, *_: object) -> None:
         self._tar.close()
+        if not self._finished:
+            filesystem.remove_staged(self._folder)
 
 
 def member_facts(planned: PlannedSample, size_px: int) -> bytes:

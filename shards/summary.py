@@ -16,7 +16,7 @@ from shards.encoding import read_parquet
 from shards.manifest import State, state
 from shards.owner import writers
 from shards.plan import shard_names
-from shards.publish import quarantined
+from shards.publish import given_up, quarantined
 from shards.run import read_generator, read_planned
 
 
@@ -39,9 +39,7 @@ def summary(dataset: Path) -> dict[str, Any]:
         "stages": _stages(run.config.dataset.stages, as_plain(run.config)["stage"], generator),
         "splits": _splits(now, plan),
         "failures": failures(dataset, now),
-        "given_up": sorted(
-            {why["shard"] for why in asides if why["kind"] == "lease"} - now.done.keys()
-        ),
+        "given_up": {s: why for s, why in given_up(dataset).items() if s not in now.done},
         "set_aside": sum(why["kind"] != "lease" for why in asides),
         "writers": writers(dataset),
         "generator": None if generator is None else as_plain(generator),

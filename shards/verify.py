@@ -18,11 +18,11 @@ import pyarrow.compute as pc
 from schemas.run import Run
 from schemas.sample import SPLITS, Stage, stages_of
 from shards import filesystem, layout
-from shards.check_shard import GENERATE, MEND, Problem, ShardCheck
+from shards.check_shard import GENERATE, MEND, RETRY, Problem, ShardCheck
 from shards.manifest import derived_files, state
 from shards.plan import shard_names, shard_rows
-from shards.publish import read_done
-from shards.run import config_sha256, read_generator, read_planned
+from shards.publish import given_up, read_done
+from shards.run import read_generator, read_planned
 from shards.truth import what_is_wrong_with_truth
 
 
@@ -40,19 +40,23 @@ def verify(
     advance: Callable[[Checked], None] = lambda _: None,
     *,
     only: Collection[str] | None = None,
+    fingerprint: str | None = None,
     threads: int | None = None,
 ) -> Iterator[Problem]:
-    """Every problem of a dataset, or of some shards alone; none means it is complete and sound."""
+    """Every problem of a dataset, or of some shards alone; none means it is complete and sound.
+
+    Without a fingerprint that all shards have to bear, that of generator.json is taken.
+    """
     run, plan = read_planned(dataset)
     stages = stages_of(plan.schema)
     shards = [shard for shard in shard_names(plan) if only is None or shard in only]
     yield from _gaps(dataset, shards)
     parts = dict(shard_rows(plan))
     made = _published_names(dataset, shards)
-    fingerprint = None
     if only is None:
         yield from _duplicates(plan)
         yield from _orphans(dataset, shards)
+    if fingerprint is None:
         fingerprint = yield from _making(dataset, made)
     checked = num_bytes = 0
     hashes: list[pa.Table] = []
@@ -76,14 +80,18 @@ def _published_names(dataset: Path, shards: Sequence[str]) -> list[str]:
 
 def _gaps(dataset: Path, shards: Sequence[str]) -> Iterator[Problem]:
     paths = (layout.tar_path, layout.rows_path, layout.done_path)
+    abandoned = given_up(dataset)
     unmade = []
     for shard in shards:
         missing = [path(dataset, shard) for path in paths if not path(dataset, shard).exists()]
-        if len(missing) == len(paths):
+        if len(missing) < len(paths):
+            if missing:
+                what = f"lacks {' and '.join(path.name for path in missing)}"
+                yield Problem("incomplete", shard, what, GENERATE)
+        elif shard in abandoned:
+            yield Problem("given up", shard, abandoned[shard], RETRY)
+        else:
             unmade.append(shard)
-        elif missing:
-            what = f"lacks {' and '.join(path.name for path in missing)}"
-            yield Problem("incomplete", shard, what, GENERATE)
     if unmade:
         more = f", and {len(unmade) - 1:,} more" if len(unmade) > 1 else ""
         yield Problem("not made yet", unmade[0], f"is planned{more}", GENERATE)
@@ -92,12 +100,16 @@ def _gaps(dataset: Path, shards: Sequence[str]) -> Iterator[Problem]:
 def _orphans(dataset: Path, shards: Sequence[str]) -> Iterator[Problem]:
     paths = (layout.tar_path, layout.rows_path, layout.done_path)
     planned = {path(dataset, shard) for shard in shards for path in paths}
-    for split in SPLITS:
-        folder = dataset / split
-        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-            if path not in planned and path.name != layout.INDEX:
-                where = path.relative_to(dataset).as_posix()
-                yield Problem("orphan", where, "is in no plan", MEND)
+    for path in sorted(dataset.iterdir()):
+        if path.name in SPLITS and path.is_dir():
+            for inner in sorted(path.iterdir()):
+                if inner not in planned and inner.name != layout.INDEX:
+                    where = inner.relative_to(dataset).as_posix()
+                    yield Problem("orphan", where, "is in no plan", MEND)
+        elif path.name in SPLITS:
+            yield Problem("orphan", path.name, "is a file where a folder of shards belongs", MEND)
+        elif not layout.is_known(path.name):
+            yield Problem("orphan", path.name, "is no part of a dataset; move it away")
 
 
 def _making(dataset: Path, made: Sequence[str]) -> Generator[Problem, None, str | None]:
@@ -118,9 +130,6 @@ def _making(dataset: Path, made: Sequence[str]) -> Generator[Problem, None, str 
         what = "is not what the shards were made by"
         yield Problem("damaged", layout.GENERATOR, what, MEND)
         fingerprint = most
-    if generator.config_sha256 != config_sha256(dataset):
-        what = f"has other settings than those that {layout.GENERATOR} names; take it from a backup"
-        yield Problem("damaged", layout.RUN, what)
     wrong = what_is_wrong_with_truth(dataset, generator.truth)
     if wrong:
         lost = wrong == "is missing"

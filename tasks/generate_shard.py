@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import socket
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,9 +17,11 @@ from PIL import Image
 from models.generators.build import build_generator
 from models.generators.generator import Generator, Pixels
 from schemas.config import DatasetConfig
+from schemas.endings import CannotGoOn
 from schemas.lease import Lease, StagedShard
+from schemas.run import GeneratorRecord
 from schemas.sample import PlannedSample, Stage, StageImage
-from shards.provenance import processor
+from shards.provenance import code_version, library_versions, processor
 from shards.staging import Picture, ShardStage, picture
 
 # Encoding lets go of the interpreter, so a few threads keep up with painting.
@@ -36,7 +39,7 @@ class GenerateConfig:
 
     dataset: str
     config: DatasetConfig
-    made_by: str
+    record: GeneratorRecord
 
 
 class GenerateShard:
@@ -44,13 +47,23 @@ class GenerateShard:
 
     def __init__(self, config: GenerateConfig) -> None:
         self._dataset = Path(config.dataset)
-        self._config, self._made_by = config.config, config.made_by
+        self._config, self._record = config.config, config.record
         self.generator: Generator = build_generator(config.config)
 
-    def setup(self) -> str:
-        """Load the models; what they compute on."""
+    def setup(self) -> dict[str, str]:
+        """Load the models; CannotGoOn where they are not those of generator.json."""
+        revisions = {stage: (m.model, m.revision) for stage, m in self._record.models.items()}
+        numerics = self.generator.numerics()
+        agreed = {key: self._record.numerics[key] for key in numerics}
+        if self.generator.revisions() != revisions or numerics != agreed:
+            raise CannotGoOn(
+                f"{socket.gethostname()} would make pictures with {self.generator.revisions()} and "
+                f"{numerics}, the driver with {revisions} and {agreed}; give all nodes the same "
+                "code, models and devices"
+            )
         self.generator.load()
-        return processor()
+        on = self.generator.gpu() or processor()
+        return {"code": code_version(), "processor": on, **library_versions()}
 
     def run(self, lease: Lease) -> StagedShard:
         """Make and stage one shard."""
@@ -63,7 +76,7 @@ class GenerateShard:
                 lease,
                 self._shared_images(),
                 size_px=size_px,
-                made_by=self._made_by,
+                made_by=self._record.fingerprint(),
             ) as stage,
         ):
             for made in self._made_ahead(lease.samples, encoders):

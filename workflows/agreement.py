@@ -22,9 +22,11 @@ def agree(
     """What makes the pictures, fixed by the first run or the same as then; and its truth."""
     from shards.run import agree_on_generator, read_generator
 
+    if mend:
+        _set_aside_wrong_generator(dataset, run, filling)
     earlier = read_generator(dataset)
     with _truth(dataset, run, plan, earlier, filling, mend=mend) as truth:
-        differences = agree_on_generator(dataset, _record(dataset, run, truth))
+        differences = agree_on_generator(dataset, _record(run, truth), mend=mend)
     if differences:
         console.warn(
             f"begun elsewhere, so bytes may differ in the last digits: {'; '.join(differences)}"
@@ -33,6 +35,23 @@ def agree(
     agreed = read_generator(dataset)
     assert agreed is not None
     return agreed
+
+
+def _set_aside_wrong_generator(dataset: Path, run: Run, filling: Filling) -> None:
+    """A generator.json that is damaged, or that no shard bears although they bear this run's."""
+    from shards import layout
+    from shards.run import makings, read_generator
+
+    try:
+        earlier = read_generator(dataset)
+    except ValueError as error:
+        filling.set_aside(layout.GENERATOR, str(error).partition("\n")[0])
+        return
+    found = makings(dataset)
+    if earlier is None or not found or earlier.fingerprint() in found:
+        return
+    if _record(run, earlier.truth).fingerprint() in found:
+        filling.set_aside(layout.GENERATOR, "is not what the shards were made by")
 
 
 @contextmanager
@@ -66,20 +85,18 @@ def _truth(
         publish_truth(dataset, wanted, staged)
 
 
-def _record(dataset: Path, run: Run, truth: FileIdentity | None) -> GeneratorRecord:
+def _record(run: Run, truth: FileIdentity | None) -> GeneratorRecord:
     from models.generators.build import build_generator
     from schemas.run import GeneratorRecord
     from shards.provenance import code_version, library_versions, processor
-    from shards.run import config_sha256
 
     generator = build_generator(run.config)
     return GeneratorRecord(
-        config_sha256=config_sha256(dataset),
         plan_sha256=run.plan.sha256,
         truth=truth,
         models={stage: model for stage, model in generator.identity().items()},
         numerics={**generator.numerics(), "batch_size": run.config.dataset.batch_size},
         code=code_version(),
         libraries=library_versions(),
-        processor=processor(),
+        processor=None if generator.numerics().get("device") == "cuda" else processor(),
     )

@@ -30,11 +30,6 @@ VERBS = {
     "generate": "make a planned dataset, or continue it",
     "inspect": "say what is in a dataset, verify it, take samples out of it",
 }
-_CONTINUES = {
-    errno.ENOSPC: "make room, and the same command continues",
-    errno.EDQUOT: "make room, and the same command continues",
-    errno.EROFS: "mount it writable, and the same command continues",
-}
 _WRONG_PATHS = {
     errno.ENOENT: "check the path",
     errno.ENOTDIR: "a file stands where a folder should; check the path",
@@ -58,7 +53,7 @@ USAGE = "\n".join(
         "--debug adds the traceback to an error.",
         "",
         "Exit codes: 0 done; 1 ran, but something is missing, failed or set aside; 2 wrong input;",
-        "130 and 143 stopped by Ctrl-C or SIGTERM: the same command continues.",
+        "130 and 143 stopped by Ctrl-C or SIGTERM: the same command continues; 141 nobody reads.",
     ]
 )
 
@@ -186,9 +181,10 @@ def _style() -> Sequence[Any]:
 def _one_line(error: Exception) -> str:
     if not isinstance(error, OSError) or not error.errno:
         return str(error)
-    path = f"{error.filename}: " if error.filename else ""
+    from schemas.endings import told_of_disk
+
     mend = _WRONG_PATHS.get(error.errno)
     if mend is None:
-        mend = _CONTINUES.get(error.errno, "the same command continues once that is mended")
-        mend = f"nothing published is lost; {mend}"
+        return told_of_disk(error)
+    path = f"{error.filename}: " if error.filename else ""
     return f"{path}{os.strerror(error.errno)}; {mend}"

@@ -12,31 +12,34 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from schemas.endings import ends_the_run
 from schemas.event import Event
 from schemas.lease import (
     LeaseFailed,
     Outcome,
     OutOfTime,
     StagedShard,
+    Waited,
     WorkerLost,
     WorkerReady,
 )
 from schemas.part import WHOLE
+from schemas.run import GeneratorRecord
 from shards import events, filesystem, layout
 from shards.check_shard import MEND
 from shards.owner import Owner
 from shards.publish import (
     Publisher,
-    SetAside,
     ShardTaken,
+    broken,
+    given_up,
     published,
     quarantine,
-    quarantined,
     set_aside,
-    set_aside_broken,
 )
+from shards.run import differences
 from shards.verify import verify
-from workflows.console import Console, counted, duration
+from workflows.console import Console, counted
 
 # Long enough for the slowest small write of another driver, short against a night's run.
 OLD_TEMPORARY_S = 3600.0
@@ -50,9 +53,10 @@ class Filling:
     ) -> None:
         self.shards = [shard for n, shard in enumerate(shards) if owner.part.has(n)]
         self.made = Counter[str]()
-        self.workers = 0
+        self.workers = self.most_workers = 0
         self.worker_s = 0.0
-        self._on: list[str] = []
+        self._expected: dict[str, str] = {}
+        self._told: set[str] = set()
         self._dataset, self._owner, self._console = dataset, owner, console
         self._begun = time.monotonic()
 
@@ -64,25 +68,42 @@ class Filling:
                 f"process {holder.pid} on {holder.host} is gone; this one takes over"
             )
             self.note("took-over", host=holder.host, pid=holder.pid, job=holder.job)
-        self._tell_set_aside(set_aside_broken(self._dataset, self.shards))
+        for shard, reason in broken(self._dataset, self.shards):
+            self.set_aside(shard, reason)
         self._sweep_staging()
 
-    def mend(self) -> None:
-        """Set aside whatever verification finds wrong, so that it is made again."""
+    def mend(self, fingerprint: str) -> None:
+        """Set aside whatever verification finds wrong with shards, so that they are made again."""
         only = None if self._owner.part == WHOLE else set(self.shards)
         with self._console.progress("verifying", "shards") as advance:
-            problems = list(verify(self._dataset, lambda c: advance(c.shards, c.of), only=only))
-        wrong = {problem.where: problem.what for problem in problems if problem.mend == MEND}
-        for where, what in wrong.items():
+            found = verify(
+                self._dataset,
+                lambda checked: advance(checked.shards, checked.of),
+                only=only,
+                fingerprint=fingerprint,
+            )
+            problems = [problem for problem in found if problem.mend == MEND]
+        for where, what in {problem.where: problem.what for problem in problems}.items():
             self.set_aside(where, what)
 
     def set_aside(self, where: str, what: str) -> None:
         """Move a shard or a file to the quarantine, and say so."""
-        self._tell_set_aside([set_aside(self._dataset, where, what)])
+        # A driver that slept through its own takeover would set aside what its successor made.
+        self._owner.check()
+        folder = set_aside(self._dataset, where, what).relative_to(self._dataset)
+        self._console.warn(f"{where}: {what}; set aside in {folder}")
+        self.note("set-aside", where=where, reason=what)
 
-    def outstanding(self, *, retry_failed: bool) -> list[str]:
+    def outstanding(self, agreed: GeneratorRecord, *, retry_failed: bool) -> list[str]:
         """Shards of the part that do not exist; those given up before only when asked for."""
+        self._expected = agreed.may_differ()
         done = published(self._dataset, self.shards)
+        for shard, facts in done.items():
+            if facts.made_by != agreed.fingerprint():
+                raise ValueError(
+                    f"{shard}: was made with other settings, models or numerics than "
+                    f"{layout.GENERATOR} says; relume generate {self._dataset} --mend sets it aside"
+                )
         given_up = self.given_up()
         skipped = [shard for shard in given_up if shard not in done and not retry_failed]
         if skipped:
@@ -90,15 +111,13 @@ class Filling:
                 f"{counted(len(skipped), 'shard')} given up before and left out, for example "
                 f"{skipped[0]}: {given_up[skipped[0]]}. --retry-failed takes up what was given up"
             )
-        return [shard for shard in self.shards if shard not in done and shard not in skipped]
+        left_out = {*done, *skipped}
+        return [shard for shard in self.shards if shard not in left_out]
 
     def given_up(self) -> dict[str, str]:
-        """Shards whose leases were given up, with the last error."""
-        return {
-            why["shard"]: why["error"]
-            for why in quarantined(self._dataset)
-            if why["kind"] == "lease" and why["shard"] in self.shards
-        }
+        """Shards of the part whose leases were given up, with the last error."""
+        mine = set(self.shards)
+        return {shard: error for shard, error in given_up(self._dataset).items() if shard in mine}
 
     def publish(
         self,
@@ -112,7 +131,7 @@ class Filling:
             try:
                 for outcome in outcomes:
                     self._take(publisher, outcome)
-                    also = f"{self.workers} workers"
+                    also = counted(self.workers, "worker")
                     if busy_share and self.made["shards"]:
                         also += f" {busy_share():.1%} busy"
                     advance(self.made["samples"], also=also)
@@ -133,6 +152,8 @@ class Filling:
                 self._worker_lost(outcome)
             case OutOfTime():
                 self._out_of_time(outcome)
+            case Waited():
+                pass  # the bar goes on, and a log gets its line
 
     def finish(self) -> float:
         """Note the end; seconds since the start."""
@@ -145,12 +166,6 @@ class Filling:
         own = {key: facts.pop(key) for key in ("shard", "attempt", "seconds") if key in facts}
         events.append(self._dataset, self._owner.part, Event(kind=kind, facts=facts, **own))
 
-    def _tell_set_aside(self, asides: Iterable[SetAside]) -> None:
-        for aside in asides:
-            folder = aside.folder.relative_to(self._dataset)
-            self._console.warn(f"{aside.where}: {aside.reason}; set aside in {folder}")
-            self.note("set-aside", where=aside.where, reason=aside.reason)
-
     def _sweep_staging(self) -> None:
         """Remove what killed attempts at this part's shards left half-staged."""
         mine = {layout.staging_name(shard) for shard in self.shards}
@@ -162,7 +177,8 @@ class Filling:
     def _publish_one(self, publisher: Publisher, staged: StagedShard) -> None:
         done = staged.done
         try:
-            publisher.commit(staged)
+            with ends_the_run():
+                publisher.commit(staged)
         except ShardTaken as error:
             self._console.warn(str(error))
             self.note("shard-taken", shard=done.shard, attempt=staged.attempt, error=str(error))
@@ -180,25 +196,26 @@ class Filling:
 
     def _worker_ready(self, ready: WorkerReady) -> None:
         self.workers += 1
-        self.note("worker-ready", host=ready.host, on=ready.on)
-        if self._on and ready.on not in self._on:
-            self._console.warn(
-                f"workers compute on {self._on[0]} and on {ready.on}, so bytes may differ in the "
-                "last digits"
-            )
-            self.note("stack-differs", differences=f"processor: {self._on[0]}, {ready.on}")
-        if ready.on not in self._on:
-            self._on.append(ready.on)
+        self.most_workers = max(self.most_workers, self.workers)
+        self.note("worker-ready", host=ready.host, **ready.stack)
+        # Where nothing is expected of the processor, the first worker says what it is to be.
+        self._expected = {**ready.stack, **self._expected}
+        different = "; ".join(differences(self._expected, ready.stack))
+        if different and different not in self._told:
+            self._told.add(different)
+            self._console.warn(f"bytes may differ in the last digits: {different}")
+            self.note("stack-differs", host=ready.host, differences=different)
 
     def _out_of_time(self, out: OutOfTime) -> None:
-        self._console.warn(
-            f"the deadline is nearer than the {duration(out.longest_s)} that a shard takes; "
-            f"{counted(out.leases_left, 'shard')} left for the next run of the same command"
-        )
+        why = "the deadline is nearer than the time that a shard takes"
+        if not self.made["shards"]:
+            why = "the deadline came before a shard was made, also because of what loading takes"
+        left = f"{counted(out.leases_left, 'shard')} left for the next run of the same command"
+        self._console.warn(f"{why}; {left}")
         self.note("out-of-time", left=out.leases_left, longest_s=round(out.longest_s, 3))
 
     def _worker_lost(self, lost: WorkerLost) -> None:
-        self.workers = max(self.workers - 1, 0)
+        self.workers -= lost.was_ready
         what = "a node" if lost.node_lost else "a worker"
         self._console.warn(f"{what} was lost and is replaced: {lost.cause}")
         self.note("worker-lost", cause=lost.cause, node_lost=lost.node_lost)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tasks.generate_shard import GenerateConfig
     from workflows.filling import Filling
 
-    RunLeases = Callable[[Iterator[Lease], int], Iterator[StagedShard | Outcome]]
+    RunLeases = Callable[[Iterator[Lease], int], Generator[StagedShard | Outcome]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,11 +66,11 @@ def main(argv: list[str]) -> int:
     from shards.owner import Owner
     from shards.run import read_planned
 
-    part = parse_part(arguments.part)
-    if (arguments.limit is None) != (arguments.out is None):
-        raise ValueError("--limit and --out: a pilot needs both, how many samples and which folder")
-    for place in (arguments.dataset, arguments.out):
-        _check_place(place)
+    part, deadline = (
+        parse_part(arguments.part),
+        parse_deadline(arguments.deadline, os.environ),
+    )
+    _check(arguments)
     run, plan = read_planned(arguments.dataset)
     whole = plan.num_rows
     if arguments.limit is not None and arguments.out is not None:
@@ -78,19 +78,39 @@ def main(argv: list[str]) -> int:
         arguments = replace(arguments, dataset=arguments.out)
         run, plan = read_planned(arguments.dataset)
     with Owner(arguments.dataset, part) as owner:
-        return _generate(arguments, run, plan, owner, whole)
+        return _generate(arguments, deadline, run, plan, owner, whole)
 
 
-def _check_place(dataset: Path | None) -> None:
-    """A submitted job runs in a temporary copy of the tree, and a dataset in there is lost."""
-    if dataset and "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ and not dataset.is_absolute():
-        raise ValueError(f"{dataset}: under a Ray job the dataset's path must be absolute")
+def _check(arguments: Arguments) -> None:
+    """What options say by themselves, and about each other."""
+    if arguments.workers is not None and arguments.workers < 1:
+        raise ValueError(f"--workers {arguments.workers}: should be at least 1")
+    if arguments.here and (arguments.address or arguments.workers):
+        raise ValueError("--here: is without Ray; leave out --address and --workers")
+    if not 0 < arguments.lease_timeout_s < float("inf"):
+        raise ValueError(f"--lease-timeout-s {arguments.lease_timeout_s}: should be more than 0")
+    if (arguments.limit is None) != (arguments.out is None):
+        raise ValueError("--limit and --out: a pilot needs both, how many samples and which folder")
+    if arguments.out and arguments.out.resolve().is_relative_to(arguments.dataset.resolve()):
+        raise ValueError(f"--out {arguments.out}: lies in the dataset; choose a place outside")
+    for place in (arguments.dataset, arguments.out):
+        # A submitted job runs in a temporary copy of the tree, and a dataset in there is lost.
+        if place and "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ and not place.is_absolute():
+            raise ValueError(f"{place}: under a Ray job the dataset's path must be absolute")
 
 
-def _generate(arguments: Arguments, run: Run, plan: pa.Table, owner: Owner, whole: int) -> int:
+def _generate(
+    arguments: Arguments,
+    deadline: float | None,
+    run: Run,
+    plan: pa.Table,
+    owner: Owner,
+    whole: int,
+) -> int:
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    from schemas.endings import ends_the_run
     from shards.manifest import rebuild
     from shards.plan import shard_names
     from tasks.generate_shard import GenerateConfig
@@ -99,17 +119,22 @@ def _generate(arguments: Arguments, run: Run, plan: pa.Table, owner: Owner, whol
     dataset, console = arguments.dataset, Console()
     filling = Filling(dataset, shard_names(plan), owner, console)
     filling.take_charge()
-    if arguments.mend:
-        filling.mend()
     record = agree(dataset, run, plan, filling, console, mend=arguments.mend)
-    config = GenerateConfig(str(dataset.absolute()), run.config, record.fingerprint())
-    outstanding = filling.outstanding(retry_failed=arguments.retry_failed)
+    if arguments.mend:
+        filling.mend(record.fingerprint())
+    config = GenerateConfig(str(dataset.absolute()), run.config, record)
+    outstanding = filling.outstanding(record, retry_failed=arguments.retry_failed)
     num_samples = pc.sum(pc.is_in(plan["shard"], pa.array(outstanding, pa.string()))).as_py() or 0
     if outstanding:
-        with _engine(arguments, config, owner.sign, console) as (run_leases, busy_share):
-            outcomes = run_leases(_leases(plan, outstanding), len(outstanding))
+        leases = _leases(plan, outstanding)
+        with (
+            _engine(arguments, deadline, config, owner.sign, console) as (run_leases, busy_share),
+            # Workers end before the connection to them does.
+            closing(run_leases(leases, len(outstanding))) as outcomes,
+        ):
             filling.publish(outcomes, num_samples, busy_share)
-    now = rebuild(dataset, run, shard_names(plan))
+    with ends_the_run():
+        now = rebuild(dataset, run, shard_names(plan))
     seconds = filling.finish()
     missing = [shard for shard in filling.shards if shard not in now.done]
     failed = sum(now.done[shard].failed for shard in filling.shards if shard in now.done)
@@ -121,12 +146,15 @@ def _generate(arguments: Arguments, run: Run, plan: pa.Table, owner: Owner, whol
 
 @contextmanager
 def _engine(
-    arguments: Arguments, config: GenerateConfig, sign: Path, console: Console
+    arguments: Arguments,
+    deadline: float | None,
+    config: GenerateConfig,
+    sign: Path,
+    console: Console,
 ) -> Iterator[tuple[RunLeases, Callable[[], float] | None]]:
     """What does the leases: the actors of a Ray cluster, or this process; and how busy they are."""
     from tasks.generate_shard import GenerateShard
 
-    deadline = parse_deadline(arguments.deadline, os.environ)
     if arguments.here:
         from workflows import in_process
 
@@ -135,9 +163,11 @@ def _engine(
         return
     from cluster.actor import Sign
     from cluster.connect import connected
-    from cluster.engine import Engine, Seats
+    from cluster.engine import Engine
+    from cluster.seats import Seats
 
     seats = Seats(
+        num_gpus=1.0 if config.record.numerics.get("device") == "cuda" else 0.0,
         most=arguments.workers,
         lease_timeout_s=arguments.lease_timeout_s,
         sign=Sign(str(sign.absolute())),
@@ -167,7 +197,7 @@ def _tell(
     failed: int,
 ) -> None:
     made, total = filling.made, len(filling.shards)
-    given_up = [shard for shard in missing if shard in filling.given_up()]
+    given_up = filling.given_up().keys() & set(missing)
     whole = "" if arguments.part == "1/1" else f", part {arguments.part}"
     console.heading(
         f"{arguments.dataset}{whole}: {total - len(missing):,} of {total:,} shards exist"

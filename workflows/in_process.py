@@ -5,25 +5,32 @@ from __future__ import annotations
 import socket
 import time
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import replace
 from typing import TypeVar
 
 from schemas.endings import CannotGoOn
-from schemas.lease import Lease, LeaseFailed, Outcome, OutOfTime, Worker, WorkerReady
-
-STRIKES = 3
+from schemas.lease import (
+    STRIKES,
+    Lease,
+    LeaseFailed,
+    Outcome,
+    OutOfTime,
+    Worker,
+    WorkerReady,
+    error_line,
+)
 
 Result = TypeVar("Result")
 
 
 def run(
     leases: Iterable[Lease], num_leases: int, worker: Worker[Result], deadline: float | None = None
-) -> Iterator[Result | Outcome]:
+) -> Generator[Result | Outcome]:
     """The result of every lease, or why there is none after three attempts.
 
-    An OSError is of the machine and not of the lease, and CannotGoOn is of all leases: both end the
-    run. No lease is started that would not end by the deadline.
+    CannotGoOn is of all leases and ends the run. No lease is started that would not end by the
+    deadline.
     """
     longest_s = 0.0
     for number, lease in enumerate(leases):
@@ -31,7 +38,7 @@ def run(
             yield OutOfTime(leases_left=num_leases - number, longest_s=longest_s)
             return
         if number == 0:  # models are not loaded for nothing
-            yield WorkerReady(host=socket.gethostname(), on=worker.setup())
+            yield WorkerReady(host=socket.gethostname(), stack=worker.setup())
         begun = time.monotonic()
         yield from _attempts(lease, worker)
         longest_s = max(longest_s, time.monotonic() - begun)
@@ -43,13 +50,13 @@ def _attempts(lease: Lease, worker: Worker[Result]) -> Iterator[Result | Outcome
         try:
             yield worker.run(attempt)
             return
-        except (OSError, CannotGoOn):
+        except CannotGoOn:
             raise
         except Exception as error:
             yield LeaseFailed(
                 shard=attempt.shard,
                 attempt=attempt.attempt,
-                error=f"{type(error).__name__}: {error}",
+                error=error_line(error),
                 traceback=traceback.format_exc(),
                 given_up=strike == STRIKES,
             )

@@ -68,7 +68,8 @@ def main(argv: list[str]) -> int:
         if arguments.verify:
             _tell_problems(console, dataset, problems)
     whole = told["complete"] and not told["failed"]
-    missed = told.get("sample", {}).get("status") == "failed" or told.get("failed_samples")
+    missed = told.get("sample", {}).get("status") == "failed"
+    missed |= arguments.failed and bool(told["failed_samples"] or told["given_up"])
     asked_of_all = arguments.verify or not only_parts
     return INCOMPLETE if missed or problems or (asked_of_all and not whole) else DONE
 
@@ -105,6 +106,11 @@ def _tell_parts(console: Console, told: dict[str, Any]) -> None:
             console.table(("id", "shard", "reason", "prompt"), listed)
         else:
             console.result("no sample failed")
+        for shard, why in told["given_up"].items():
+            console.result(f"{shard}: given up: {why}")
+        if told["given_up"]:
+            place = shlex.quote(told["dataset"])
+            console.note(f"next: relume generate {place} --retry-failed, once that is mended")
 
 
 def _verify(dataset: Path, console: Console) -> list[Problem]:
@@ -132,9 +138,7 @@ def _tell(console: Console, told: dict[str, Any]) -> None:
         + (f", {size(told['bytes'] / told['ok'])} a sample" if told["ok"] else ""),
     }
     if told["given_up"]:
-        facts["given up"] = (
-            f"{counted(len(told['given_up']), 'shard')}, for example {told['given_up'][0]}"
-        )
+        facts["given up"] = _given_up(told["given_up"])
     if told["set_aside"]:
         facts["set aside"] = f"{counted(told['set_aside'], 'time')}, see quarantine/"
     if told["writers"]:
@@ -173,6 +177,11 @@ def _tell(console: Console, told: dict[str, Any]) -> None:
         console.table(("failed because", "samples"), rows)
 
 
+def _given_up(shards: dict[str, str]) -> str:
+    first, why = next(iter(shards.items()))
+    return f"{counted(len(shards), 'shard')}, for example {first}: {why}"
+
+
 def _weights(weights: dict[str, str] | None) -> str:
     if weights is None:
         return "not made yet"
@@ -184,7 +193,7 @@ _PROBLEMS_SHOWN = 50
 
 
 def _tell_problems(console: Console, dataset: Path, problems: list[Problem]) -> None:
-    from shards.check_shard import GENERATE, MEND
+    from shards.check_shard import GENERATE, MEND, RETRY
 
     console.result()
     if not problems:
@@ -197,9 +206,8 @@ def _tell_problems(console: Console, dataset: Path, problems: list[Problem]) -> 
         console.result(f"  and {len(problems) - _PROBLEMS_SHOWN:,} more; --json shows all")
     mends = [problem.mend for problem in problems if problem.mend]
     if mends:
-        command = (MEND if MEND in mends else GENERATE).replace(
-            "DATASET", shlex.quote(str(dataset))
-        )
+        options = "".join(one.removeprefix(GENERATE) for one in (MEND, RETRY) if one in mends)
+        command = GENERATE.replace("DATASET", shlex.quote(str(dataset))) + options
         which = "it" if len(problems) == 1 else f"{len(mends):,} of them"
         console.note(f"next: {command} mends {which}")
 

@@ -35,13 +35,13 @@ def tell_cost_of_whole(console: Console, filling: Filling, whole: int) -> None:
         console.note("nothing was made now, so the cost of the whole is not known")
         return
     worker_s = filling.worker_s / samples
-    lasts = duration(worker_s * whole / filling.workers)
+    lasts = duration(worker_s * whole / filling.most_workers)
     console.heading(f"the whole plan of {whole:,} samples, at this rate")
     console.facts(
         {
             "work": f"{significant(worker_s * whole / 3600)} worker-hours, "
             f"{significant(worker_s)} s a sample, models loaded",
-            "time": f"{lasts} with {counted(filling.workers, 'worker')}, as many as now",
+            "time": f"{lasts} with {counted(filling.most_workers, 'worker')}, as many as now",
             "disk": f"about {size(filling.made['bytes'] / samples * whole)}",
         }
     )

@@ -38,6 +38,7 @@ class Arguments:
     """folder of the dataset"""
     names: Path | None = None
     """names.parquet, where the prompt asks for names"""
+    settings: Annotated[bool, tyro.conf.arg(help="list the settings, and plan nothing")] = False
     json: Annotated[bool, tyro.conf.arg(help="print the result as JSON")] = False
 
 
@@ -144,6 +145,9 @@ def _tell(
     splits = {split: by_split[split] for split in SPLITS if split in by_split}
     fractions = fraction_sizes(plan, config.fractions) if "train" in splits else {}
     short = _short_of_room(arguments.out, expected)
+    for fraction, count in fractions.items():
+        if count < fraction * plan.num_rows:
+            short.append(f"train has only {count:,} samples, which is less than {fraction:.1%}")
     if arguments.json:
         told = {
             "dataset": str(arguments.out),
@@ -168,16 +172,19 @@ def _tell(
             parts = (f"{fraction * 100:g} % {count:,}" for fraction, count in fractions.items())
             facts["fractions"] = ", ".join(parts) + " of train"
         console.facts(facts)
-        _tell_hours(console, expected)
+        _tell_hours(console, config, expected)
     for warning in short:
         console.warn(warning)
     if not arguments.json:
         console.note(f"next: relume generate {shlex.quote(str(arguments.out))}")
 
 
-def _tell_hours(console: Console, expected: Forecast) -> None:
-    if not expected.gpu_hours:
+def _tell_hours(console: Console, config: DatasetConfig, expected: Forecast) -> None:
+    if config.generator.kind == "procedural":
         console.note("no GPU needed: these pictures are drawn by the procedural painter")
+        return
+    if not expected.gpu_hours:
+        console.note("GPU-hours are not known: the preset gives no tflop for its stages")
         return
     console.result()
     console.table(

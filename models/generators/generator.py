@@ -33,6 +33,10 @@ class Generator(Protocol):
         """What besides the models changes the bytes."""
         ...
 
+    def gpu(self) -> str | None:
+        """The model of the GPU that makes the pictures; None where the processor does."""
+        ...
+
     def make(self, samples: Sequence[PlannedSample]) -> Mapping[Stage, Pixels]:
         """Pictures of a batch for each stage: (batch, height, width, 3), uint8, or float in 0..1.
 

@@ -37,12 +37,12 @@ class Mischief:
         self.kind, _, folder = what.partition(":")
         self.folder = Path(folder)
 
-    def setup(self) -> str:
+    def setup(self) -> dict[str, str]:
         if self.kind == "crash while loading":
             os.kill(os.getpid(), signal.SIGSEGV)
         if self.kind == "refuse to load":
             raise RuntimeError("no such weights")
-        return "a processor"
+        return {"processor": "an abacus"}
 
     def run(self, lease: Lease) -> str:
         if lease.shard == POISON or self.kind == "always die":
@@ -56,6 +56,10 @@ class Mischief:
         match self.kind:
             case "raise":
                 raise RuntimeError(f"bad {lease.shard}")
+            case "wait and raise once" if lease.attempt == 1:
+                while not (self.folder / "go on").exists():
+                    time.sleep(0.01)
+                raise RuntimeError("once")
             case "raise once" if lease.attempt == 1:
                 raise RuntimeError("once")
             case "die" | "always die":
@@ -74,8 +78,8 @@ class Slow:
     def __init__(self, folder: str) -> None:
         self.folder = folder
 
-    def setup(self) -> str:
-        return "a processor"
+    def setup(self) -> dict[str, str]:
+        return {"processor": "an abacus"}
 
     def run(self, lease: Lease) -> str:
         time.sleep(0.3)
@@ -121,7 +125,9 @@ def test_what_goes_wrong_once_is_mended(here: str, tmp_path: Path, kind: str) ->
     assert {path.name.partition(".")[0] for path in tmp_path.iterdir()} == set(all_but())
 
 
-@pytest.mark.parametrize(("kind", "error"), [("raise", "bad shard-7"), ("die", "The actor died")])
+@pytest.mark.parametrize(
+    ("kind", "error"), [("raise", "RuntimeError: bad shard-7"), ("die", "The actor died")]
+)
 def test_poison_is_given_up_and_nothing_else(
     here: str, tmp_path: Path, kind: str, error: str
 ) -> None:
@@ -157,10 +163,28 @@ def test_workers_that_keep_dying_end_the_run(
     assert told in str(caught.value)
 
 
-def test_a_full_disk_ends_the_run_as_what_it_is(here: str, tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="No space left") as caught:
-        run("fill the disk", tmp_path)
-    assert (caught.value.errno, caught.value.filename) == (28, "/data/x")
+def test_an_error_of_one_nodes_disk_is_a_strike_like_any_other(here: str, tmp_path: Path) -> None:
+    done, failed, _ = run("fill the disk", tmp_path)
+    assert sorted(done) == all_but(POISON)
+    assert failed[-1].error == "OSError: [Errno 28] No space left on device: '/data/x'"
+
+
+def test_a_worker_that_dies_while_it_is_idle_costs_no_lease_a_strike(
+    here: str, tmp_path: Path
+) -> None:
+    """One worker is done and killed; then a lease of the other fails, and needs a worker."""
+    engine = Engine(Mischief, f"wait and raise once:{tmp_path}", Seats(num_cpus=0.5))
+    both = [Lease(shard=shard, attempt=1, samples=()) for shard in ("shard-1", POISON)]
+    outcomes: list[object] = []
+    for outcome in engine.run(both, 2):
+        outcomes.append(outcome)
+        if outcome == "shard-1" and not (tmp_path / "go on").exists():
+            (idle,) = [seat for seat in engine._seats if not seat.leases]
+            ray.kill(idle.actor)
+            (tmp_path / "go on").touch()
+    assert sorted(one for one in outcomes if isinstance(one, str)) == ["shard-1", POISON]
+    failed = [one for one in outcomes if isinstance(one, LeaseFailed)]
+    assert [(one.shard, one.error) for one in failed] == [(POISON, "RuntimeError: once")]
 
 
 def test_workers_killed_at_random_lose_nothing(here: str, tmp_path: Path) -> None:
@@ -177,15 +201,6 @@ def test_workers_killed_at_random_lose_nothing(here: str, tmp_path: Path) -> Non
                 os.kill(int(pid[1:]), signal.SIGKILL)
     assert sorted(done) == all_but(count=80)
     assert len(killed) == 4
-
-
-def test_stop_gives_out_no_more_leases(here: str, tmp_path: Path) -> None:
-    done: list[object] = []
-    seats = Seats(num_cpus=0.5)
-    engine = Engine(Mischief, f"nothing:{tmp_path}", seats, stop=lambda: len(done) >= 5)
-    for outcome in engine.run(leases(500), 500):
-        done += [outcome] if isinstance(outcome, str) else []
-    assert 5 <= len(done) < 40
 
 
 def test_no_lease_is_started_that_would_not_end_by_the_deadline(here: str, tmp_path: Path) -> None:

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.config import (
+    DatasetConfig,
     DatasetSettings,
     DiffusersSettings,
     StageSettings,
     dataset_config,
     read_preset,
-    stored_config,
 )
 from schemas.run import Run
 from schemas.settings import as_plain, resolve
@@ -29,7 +29,7 @@ PRESETS = [
 def test_presets_resolve_and_can_be_stored(path: Path, name: str) -> None:
     config = dataset_config(read_preset(path), name, str(path))
     stored = json.loads(json.dumps(as_plain(config)))
-    assert stored_config(stored, "run.json") == config
+    assert resolve(DatasetConfig, stored, "run.json") == config
     assert set(config.stage) == set(config.dataset.stages)
 
 
@@ -189,7 +189,7 @@ def test_the_longest_name_fits_into_a_tar(tmp_path: Path) -> None:
 def test_a_stored_config_with_a_mistake_names_its_file() -> None:
     config = as_plain(dataset_config(read_preset(Path("configs/demo.toml")), "baseline", "demo"))
     with pytest.raises(ValueError, match=r"run\.json: 1 mistake"):
-        stored_config(config | {"seed": -1}, "run.json")
+        resolve(DatasetConfig, config | {"seed": -1}, "run.json")
 
 
 def test_a_preset_is_refused_with_every_mistake_and_its_path(tmp_path: Path) -> None:

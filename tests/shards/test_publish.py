@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
@@ -18,14 +18,22 @@ from shards.plan import planned_samples, read_plan
 from shards.publish import (
     Publisher,
     ShardTaken,
+    broken,
     published,
     quarantined,
     read_done,
-    set_aside_broken,
+    set_aside,
 )
 from shards.staging import ShardStage, picture
 
 SHARD = "train/shard-000000"
+
+
+def set_aside_broken(dataset: Path, shards: Sequence[str]) -> list[tuple[str, str]]:
+    found = list(broken(dataset, shards))
+    for shard, reason in found:
+        set_aside(dataset, shard, reason)
+    return found
 
 
 def stage_shard(dataset: Path, attempt: int, filling: bytes) -> StagedShard:
@@ -134,8 +142,7 @@ def test_what_a_kill_leaves_is_set_aside(
     contents = {s: (dataset / f"{SHARD}.{s}").read_bytes() for s in ("tar", "parquet", "done.json")}
     for suffix in contents.keys() - set(left):
         (dataset / f"{SHARD}.{suffix}").unlink()
-    (aside,) = set_aside_broken(dataset, [SHARD, "train/shard-000001"])
-    assert (aside.where, aside.reason) == (SHARD, reason)
+    assert set_aside_broken(dataset, [SHARD, "train/shard-000001"]) == [(SHARD, reason)]
     assert not list(dataset.glob(f"{SHARD}.*"))
     for suffix in left:
         moved = dataset / "quarantine/0001" / f"train-shard-000000.{suffix}"
@@ -150,8 +157,9 @@ def test_a_half_written_file_is_set_aside(planned: Callable[..., Path], suffix: 
     Publisher(dataset, _FreeForAll()).commit(stage_shard(dataset, 1, b"some bytes"))
     path = dataset / f"{SHARD}.{suffix}"
     path.write_bytes(path.read_bytes()[:-10])
-    (aside,) = set_aside_broken(dataset, [SHARD])
-    assert f"{path.name} has {path.stat().st_size if path.exists() else ''}" in aside.reason
+    length = path.stat().st_size
+    ((_, reason),) = set_aside_broken(dataset, [SHARD])
+    assert f"{path.name} has {length} bytes" in reason
 
 
 @pytest.mark.parametrize(
@@ -161,5 +169,5 @@ def test_a_damaged_done_file_is_set_aside(planned: Callable[..., Path], text: st
     dataset = planned()
     Publisher(dataset, _FreeForAll()).commit(stage_shard(dataset, 1, b"some bytes"))
     (dataset / f"{SHARD}.done.json").write_text(text)
-    (aside,) = set_aside_broken(dataset, [SHARD])
-    assert aside.reason.startswith("shard-000000.done.json is damaged: ")
+    ((_, reason),) = set_aside_broken(dataset, [SHARD])
+    assert reason.startswith("shard-000000.done.json is damaged: ")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from models.generators.build import build_generator
 from models.generators.generator import Pixels
+from schemas.endings import CannotGoOn
 from schemas.lease import Lease
+from schemas.run import GeneratorRecord, Run
 from schemas.sample import PlannedSample, Stage
 from shards.plan import planned_samples
 from shards.run import read_planned
@@ -21,10 +25,23 @@ from tasks.generate_shard import GenerateConfig, GenerateShard, encode_png, faul
 Make = Callable[[Sequence[PlannedSample]], Mapping[Stage, Pixels]]
 
 
+def record_of(run: Run) -> GeneratorRecord:
+    generator = build_generator(run.config)
+    return GeneratorRecord(
+        plan_sha256=run.plan.sha256,
+        truth=None,
+        models=dict(generator.identity()),
+        numerics={**generator.numerics(), "batch_size": run.config.dataset.batch_size},
+        code="",
+        libraries={},
+        processor=None,
+    )
+
+
 def worker_and_lease(dataset: Path) -> tuple[GenerateShard, Lease]:
     run, plan = read_planned(dataset)
     shard, samples = next(planned_samples(plan))
-    worker = GenerateShard(GenerateConfig(dataset=str(dataset), config=run.config, made_by="me"))
+    worker = GenerateShard(GenerateConfig(str(dataset), run.config, record_of(run)))
     worker.setup()
     return worker, Lease(shard=shard, attempt=1, samples=samples)
 
@@ -105,3 +122,25 @@ def test_floats_are_rounded_and_not_cut() -> None:
 )
 def test_faults(pixels: Pixels, fault: str | None) -> None:
     assert fault_of(pixels) == fault
+
+
+def test_a_node_with_another_generator_makes_nothing(planned: Callable[..., Path]) -> None:
+    dataset = planned()
+    run, _ = read_planned(dataset)
+    record = record_of(run)
+    older = replace(record, numerics={**record.numerics, "dtype": "float64"})
+    with pytest.raises(CannotGoOn, match="give all nodes the same code, models and devices"):
+        GenerateShard(GenerateConfig(str(dataset), run.config, older)).setup()
+
+
+def test_what_fails_leaves_nothing_staged(planned: Callable[..., Path]) -> None:
+    dataset = planned()
+    worker, lease = worker_and_lease(dataset)
+
+    def broken(_: object) -> None:
+        raise RuntimeError("a kernel went wrong")
+
+    spoil(worker, broken)
+    with pytest.raises(RuntimeError, match="a kernel went wrong"):
+        worker.run(lease)
+    assert list((dataset / ".staging").iterdir()) == []

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import multiprocessing
+import os
 import shutil
 import signal
 import subprocess
@@ -16,12 +18,16 @@ import pytest
 
 from schemas.lease import Lease, StagedShard
 from shards.events import read as read_events
-from shards.owner import Owner, writers
+from shards.owner import Owner, OwnerLost, writers
+from shards.plan import shard_names
 from shards.reader import Reader
+from shards.run import read_planned
 from shards.verify import verify
 from tasks.generate_shard import GenerateShard
 from workflows import generate
 from workflows.cli import main
+from workflows.console import Console
+from workflows.filling import Filling
 
 SHARD = "train/shard-000001"
 
@@ -40,7 +46,7 @@ def test_makes_a_dataset_and_then_nothing(
     assert list(verify(dataset)) == []
     assert generate.main(["--here", str(dataset)]) == 0
     assert "made now  nothing" in capsys.readouterr().out
-    assert not (dataset / ".staging").exists()
+    assert list((dataset / ".staging").iterdir()) == []
 
 
 def _part(dataset: Path, part: str) -> None:
@@ -129,7 +135,11 @@ def test_three_strikes_and_then_only_when_asked(
     assert generate.main(["--here", str(dataset)]) == 1
     assert "--retry-failed takes up what was given up" in capsys.readouterr().err
     assert main(["inspect", str(dataset), "--json"]) == 1
-    assert json.loads(capsys.readouterr().out)["given_up"] == [SHARD]
+    assert json.loads(capsys.readouterr().out)["given_up"].keys() == {SHARD}
+    assert main(["inspect", str(dataset), "--failed"]) == 1
+    assert f"{SHARD}: given up: RuntimeError: a kernel went wrong" in capsys.readouterr().out
+    assert main(["inspect", str(dataset), "--verify"]) == 1
+    assert f"next: relume generate {dataset} --retry-failed mends" in capsys.readouterr().err
     assert generate.main(["--here", str(dataset), "--retry-failed"]) == 0
     assert list(verify(dataset)) == []
 
@@ -221,12 +231,35 @@ def test_an_edited_run_json_makes_nothing(
     path.write_text(path.read_text().replace('"gap": 1.0', '"gap": 2.0'))
     (generated / f"{SHARD}.tar").unlink()
     assert main(["generate", "--here", str(generated)]) == 2
-    assert "run.json: was changed after pictures were made by it" in capsys.readouterr().err
-    # Nor does it help to take away what remembers.
-    (generated / "generator.json").unlink()
+    assert "run.json: its settings are not those that plan.parquet" in capsys.readouterr().err
+
+
+def test_a_run_json_edited_before_anything_was_made(
+    planned: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = planned() / "run.json"
+    path.write_text(path.read_text().replace('"seed": 7', '"seed": 8'))
+    assert main(["generate", "--here", str(path.parent)]) == 2
+    assert "its settings are not those" in capsys.readouterr().err
+    planned()  # the same relume plan as before
+    assert main(["generate", "--here", str(path.parent)]) == 0
+
+
+def test_a_lost_generator_json_of_another_making(
+    generated: Path, planned: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = planned("medium", "--generator.gap", "0.5", folder="other")
+    assert generate.main(["--here", str(other)]) == 0
+    for suffix in ("tar", "parquet", "done.json"):
+        shutil.copy(other / f"{SHARD}.{suffix}", generated / f"{SHARD}.{suffix}")
     assert main(["generate", "--here", str(generated)]) == 2
     assert "was made with other settings, models or numerics" in capsys.readouterr().err
-    assert not (generated / "generator.json").exists()
+    (generated / "generator.json").unlink()
+    assert main(["generate", "--here", str(generated)]) == 2
+    assert "generator.json, which would name them, is gone" in capsys.readouterr().err
+    # Where one shard is of this making, the others can be told from it.
+    assert main(["generate", "--here", str(generated), "--mend", "--part", "2/2"]) == 0
+    assert list(verify(generated)) == []
 
 
 def test_damage_of_every_kind_is_mended_when_asked(
@@ -316,8 +349,10 @@ def test_a_pilot_is_a_part_of_the_whole_and_tells_its_cost(
             assert few.read(position, "target") == all_.read(there, "target")
     assert main(argv) == 0  # continued, and nothing left
     assert "nothing was made now" in capsys.readouterr().err
-    assert main([*argv[:-1], str(dataset)]) == 2
+    assert main([*argv[:-1], str(generated)]) == 2
     assert "belongs to another plan" in capsys.readouterr().err
+    assert main([*argv[:-1], str(dataset / "train/pilot")]) == 2
+    assert "lies in the dataset" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("options", [["--limit", "3"], ["--out", "somewhere"]])
@@ -337,8 +372,79 @@ def test_no_shard_is_begun_that_would_not_end_in_time(
     monkeypatch.setenv("SLURM_JOB_END_TIME", str(int(time.time())))
     assert main(["generate", "--here", str(dataset)]) == 1
     said = capsys.readouterr().err
-    assert "the deadline is nearer" in said
+    assert "the deadline came before a shard was made" in said
     assert "10 shards left for the next run of the same command" in said
     assert "out-of-time" in kinds(dataset)
     assert main(["generate", "--here", str(dataset), "--deadline", "none"]) == 0
     assert list(verify(dataset)) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--workers", "0"], "--workers 0: should be at least 1"),
+        (["--workers", "-1"], "--workers -1: should be at least 1"),
+        (["--lease-timeout-s", "-1"], "--lease-timeout-s -1.0: should be more than 0"),
+        (["--lease-timeout-s", "nan"], "--lease-timeout-s nan: should be more than 0"),
+        (["--deadline", "yesterday"], "--deadline yesterday: should be a time such as"),
+        (["--here", "--workers", "2"], "--here: is without Ray"),
+    ],
+)
+def test_options_that_cannot_be_are_refused_even_when_nothing_is_left_to_do(
+    generated: Path, options: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["generate", str(generated), *options]) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_a_shard_that_was_made_after_all_is_no_longer_given_up(
+    planned: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = planned()
+    _break(monkeypatch, 3)
+    assert main(["generate", "--here", str(dataset)]) == 1
+    assert main(["generate", "--here", str(dataset), "--retry-failed"]) == 0
+    rows = dataset / f"{SHARD}.parquet"
+    rows.write_bytes(rows.read_bytes()[::-1])
+    assert main(["generate", "--here", str(dataset), "--mend"]) == 0
+    assert list(verify(dataset)) == []
+
+
+def test_a_folder_that_becomes_read_only_loses_nothing(
+    planned: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    dataset = planned()
+    link, left = os.link, 20
+
+    def refused(source: Path, path: Path) -> None:
+        nonlocal left
+        if str(path).endswith(".tar"):
+            left -= 10
+            if left <= 0:
+                raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        link(source, path)
+
+    monkeypatch.setattr(os, "link", refused)
+    assert main(["generate", "--here", str(dataset)]) == 1
+    said = capsys.readouterr().err
+    assert "Permission denied; nothing published is lost; the same command continues" in said
+    monkeypatch.setattr(os, "link", link)
+    assert main(["generate", "--here", str(dataset)]) == 0
+    assert list(verify(dataset)) == []
+
+
+def test_a_driver_that_slept_sets_nothing_of_its_successor_aside(generated: Path) -> None:
+    """Between verifying and moving it lost the dataset to another one."""
+    _, plan = read_planned(generated)
+    shard = generated / f"{SHARD}.tar"
+    data = shard.read_bytes()
+    with Owner(generated, silent_s=0.0) as sleeper:
+        filling = Filling(generated, shard_names(plan), sleeper, Console())
+        shard.write_bytes(data[::-1])
+        with Owner(generated, silent_s=-1.0):
+            shard.write_bytes(data)
+        with pytest.raises(OwnerLost):
+            filling.set_aside(SHARD, "was damaged when it was looked at")
+    assert shard.read_bytes() == data

@@ -78,6 +78,10 @@ class DiffusersGenerator:
         found = {stage: self._checkpoint(stage) for stage in self._stages}
         return {stage: (one.model, one.revision) for stage, one in found.items()}
 
+    def gpu(self) -> str | None:
+        """The model of the GPU that makes the pictures; None where the processor does."""
+        return torch.cuda.get_device_name() if self._device == "cuda" else None
+
     def numerics(self) -> Mapping[str, str | int]:
         """Number format, text length, profile, threads and kind of device."""
         tokens = {

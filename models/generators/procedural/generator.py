@@ -50,6 +50,9 @@ class ProceduralGenerator:
         """The painter's revision for every stage."""
         return dict.fromkeys(self._stages, (MODEL, PAINTER_REVISION))
 
+    def gpu(self) -> None:
+        """The painter uses the processor."""
+
     def numerics(self) -> Mapping[str, str | int]:
         """Single precision, one thread; every picture is painted by itself."""
         return {"dtype": "float32", "threads": 1}
