@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable
@@ -103,7 +104,7 @@ def unsound(dataset: Path) -> list[str]:
     return list(map(str, found))
 
 
-def main(work: Path, config: Path) -> None:
+def kill_making(work: Path, config: Path) -> Path:
     """Kill at the first step, the second, and so on, until a run comes through."""
     at = 0
     while True:
@@ -115,9 +116,41 @@ def main(work: Path, config: Path) -> None:
         sound, before = unsound(dataset), published(dataset)
         rerun = in_child(lambda: make(dataset, config))  # noqa: B023
         told = {"at": at, "unsound": sound, "published": len(before), "rerun": rerun}
-        print(json.dumps(told | look(dataset, before) | {"dataset": str(dataset)}), flush=True)
-    print(json.dumps({"steps": at - 1, "status": status, "dataset": str(dataset)}), flush=True)
+        tell("making", told | look(dataset, before) | {"dataset": str(dataset)})
+    tell("making", {"steps": at - 1, "status": status, "dataset": str(dataset)})
+    return dataset
+
+
+def damage(dataset: Path) -> None:
+    """One shard half published, another with a wrong byte, and a truth that is none."""
+    layout.done_path(dataset, "train/shard-000000").unlink()
+    tar = layout.tar_path(dataset, "train/shard-000001")
+    tar.write_bytes(tar.read_bytes()[:-1] + b"x")
+    (dataset / layout.TRUTH).write_bytes(b"junk")
+
+
+def kill_mending(work: Path, whole: Path) -> None:
+    """The same while what is damaged is set aside and made anew."""
+    at = 0
+    while True:
+        at += 1
+        dataset = Path(shutil.copytree(whole, work / f"mended-{at:04d}"))
+        damage(dataset)
+        mend = ["--here", "--mend", str(dataset)]
+        status = in_child(lambda: (Killer(dataset, at), generate.main(mend))[1])  # noqa: B023
+        if not os.WIFSIGNALED(status):
+            break
+        rerun = in_child(lambda: generate.main(mend))  # noqa: B023
+        told = {"at": at, "rerun": rerun, "dataset": str(dataset)}
+        tell("mending", told | look(dataset, {}))
+    tell("mending", {"steps": at - 1, "status": status, "dataset": str(dataset)})
+
+
+def tell(what: str, facts: dict[str, object]) -> None:
+    """A line for the test."""
+    print(json.dumps({"what": what, **facts}), flush=True)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    folder = Path(sys.argv[1])
+    kill_mending(folder, kill_making(folder, Path(sys.argv[2])))

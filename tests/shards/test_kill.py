@@ -14,7 +14,7 @@ ROOT = PROGRAM.parents[2]
 
 
 @pytest.fixture(scope="module")
-def kills(tmp_path_factory: pytest.TempPathFactory, small_config: Path) -> list[dict]:
+def all_kills(tmp_path_factory: pytest.TempPathFactory, small_config: Path) -> list[dict]:
     work = tmp_path_factory.mktemp("killed")
     done = subprocess.run(
         [sys.executable, PROGRAM, work, small_config],
@@ -24,6 +24,16 @@ def kills(tmp_path_factory: pytest.TempPathFactory, small_config: Path) -> list[
         check=True,
     )
     return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.fixture
+def kills(all_kills: list[dict]) -> list[dict]:
+    return [kill for kill in all_kills if kill["what"] == "making"]
+
+
+@pytest.fixture
+def kills_of_mending(all_kills: list[dict]) -> list[dict]:
+    return [kill for kill in all_kills if kill["what"] == "mending"]
 
 
 def test_every_step_was_reached(kills: list[dict]) -> None:
@@ -47,6 +57,18 @@ def test_the_result_is_byte_identical_to_an_undisturbed_run(kills: list[dict]) -
     assert len(undisturbed) == 14
     for kill in kills[:-1]:
         assert _bytes_of(Path(kill["dataset"])) == undisturbed, kill
+
+
+def test_mending_may_be_killed_at_every_step_too(
+    kills: list[dict], kills_of_mending: list[dict]
+) -> None:
+    *killed, undisturbed = kills_of_mending
+    assert undisturbed["status"] == 0
+    assert [kill["at"] for kill in killed] == list(range(1, undisturbed["steps"] + 1))
+    assert [kill for kill in killed if kill["rerun"] != 0 or kill["problems"]] == []
+    wanted = _bytes_of(Path(kills[-1]["dataset"]))
+    for kill in kills_of_mending:
+        assert _bytes_of(Path(kill["dataset"])) == wanted, kill
 
 
 def _bytes_of(dataset: Path) -> dict[str, bytes]:
