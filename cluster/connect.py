@@ -19,11 +19,12 @@ PROBE_S = 5.0
 
 
 @contextmanager
-def connected(address: str | None = None) -> Iterator[str]:
+def connected(address: str | None = None, num_cpus: int | None = None) -> Iterator[str]:
     """A connection to a cluster while the block runs; what it is connected to.
 
     Without an address it is the cluster of RAY_ADDRESS, which `ray job submit` sets; without that
-    it is one of this process alone. A bare `ray.init()` would join whatever runs on a shared node.
+    it is one of this process alone, with `num_cpus` seats if they are not to be one for each
+    processor. A bare `ray.init()` would join whatever runs on a shared node.
     """
     where = address or os.environ.get("RAY_ADDRESS") or LOCAL
     _probe(where)
@@ -35,6 +36,7 @@ def connected(address: str | None = None) -> Iterator[str]:
         ray.init(
             address=where,
             include_dashboard=dashboard,
+            num_cpus=num_cpus,
             log_to_driver=False,
             logging_level=logging.ERROR,
         )

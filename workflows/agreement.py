@@ -21,12 +21,15 @@ def agree(
 ) -> GeneratorRecord:
     """What makes the pictures, fixed by the first run or the same as then; and its truth."""
     from shards.run import agree_on_generator, read_generator
+    from tasks.making import making_of
 
     if mend:
         _set_aside_wrong_generator(dataset, run, filling)
     earlier = read_generator(dataset)
     with _truth(dataset, run, plan, earlier, filling, mend=mend) as truth:
-        differences = agree_on_generator(dataset, _record(run, truth), mend=mend)
+        differences = agree_on_generator(
+            dataset, making_of(run.config, run.plan.sha256, truth), mend=mend
+        )
     if differences:
         console.warn(
             f"begun elsewhere, so bytes may differ in the last digits: {'; '.join(differences)}"
@@ -41,6 +44,7 @@ def _set_aside_wrong_generator(dataset: Path, run: Run, filling: Filling) -> Non
     """A generator.json that is damaged, or that no shard bears although they bear this run's."""
     from shards import layout
     from shards.run import makings, read_generator
+    from tasks.making import making_of
 
     try:
         earlier = read_generator(dataset)
@@ -50,7 +54,7 @@ def _set_aside_wrong_generator(dataset: Path, run: Run, filling: Filling) -> Non
     found = makings(dataset)
     if earlier is None or not found or earlier.fingerprint() in found:
         return
-    if _record(run, earlier.truth).fingerprint() in found:
+    if making_of(run.config, run.plan.sha256).fingerprint() in found:
         filling.set_aside(layout.GENERATOR, "is not what the shards were made by")
 
 
@@ -83,20 +87,3 @@ def _truth(
         wanted = earlier.truth if earlier and earlier.truth else staged.identity
         yield wanted
         publish_truth(dataset, wanted, staged)
-
-
-def _record(run: Run, truth: FileIdentity | None) -> GeneratorRecord:
-    from models.generators.build import build_generator
-    from schemas.run import GeneratorRecord
-    from shards.provenance import code_version, library_versions, processor
-
-    generator = build_generator(run.config)
-    return GeneratorRecord(
-        plan_sha256=run.plan.sha256,
-        truth=truth,
-        models={stage: model for stage, model in generator.identity().items()},
-        numerics={**generator.numerics(), "batch_size": run.config.dataset.batch_size},
-        code=code_version(),
-        libraries=library_versions(),
-        processor=None if generator.numerics().get("device") == "cuda" else processor(),
-    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from models.generators.generator import Generator
 from schemas.config import DatasetConfig, ProceduralSettings
 
@@ -12,6 +14,9 @@ def build_generator(config: DatasetConfig) -> Generator:
         from models.generators.procedural.generator import ProceduralGenerator
 
         return ProceduralGenerator(config)
+    # Read when the hub's library is imported. Only `fetch` goes online, and it does not come here.
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     from models.generators.diffusers_pair.generator import DiffusersGenerator
 
     return DiffusersGenerator(config)

@@ -12,36 +12,24 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from models.generators.build import build_generator
 from models.generators.generator import Pixels
 from schemas.endings import CannotGoOn
 from schemas.lease import Lease
-from schemas.run import GeneratorRecord, Run
 from schemas.sample import PlannedSample, Stage
 from shards.plan import planned_samples
 from shards.run import read_planned
 from tasks.generate_shard import GenerateConfig, GenerateShard, encode_png, fault_of
+from tasks.making import making_of
 
 Make = Callable[[Sequence[PlannedSample]], Mapping[Stage, Pixels]]
-
-
-def record_of(run: Run) -> GeneratorRecord:
-    generator = build_generator(run.config)
-    return GeneratorRecord(
-        plan_sha256=run.plan.sha256,
-        truth=None,
-        models=dict(generator.identity()),
-        numerics={**generator.numerics(), "batch_size": run.config.dataset.batch_size},
-        code="",
-        libraries={},
-        processor=None,
-    )
 
 
 def worker_and_lease(dataset: Path) -> tuple[GenerateShard, Lease]:
     run, plan = read_planned(dataset)
     shard, samples = next(planned_samples(plan))
-    worker = GenerateShard(GenerateConfig(str(dataset), run.config, record_of(run)))
+    worker = GenerateShard(
+        GenerateConfig(str(dataset), run.config, making_of(run.config, run.plan.sha256))
+    )
     worker.setup()
     return worker, Lease(shard=shard, attempt=1, samples=samples)
 
@@ -127,7 +115,7 @@ def test_faults(pixels: Pixels, fault: str | None) -> None:
 def test_a_node_with_another_generator_makes_nothing(planned: Callable[..., Path]) -> None:
     dataset = planned()
     run, _ = read_planned(dataset)
-    record = record_of(run)
+    record = making_of(run.config, run.plan.sha256)
     older = replace(record, numerics={**record.numerics, "dtype": "float64"})
     with pytest.raises(CannotGoOn, match="give all nodes the same code, models and devices"):
         GenerateShard(GenerateConfig(str(dataset), run.config, older)).setup()

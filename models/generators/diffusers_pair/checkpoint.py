@@ -19,6 +19,12 @@ INDEX = "model_index.json"
 _WITHOUT_WEIGHTS = ("scheduler", "tokenizer", "feature_extractor")
 _WEIGHTS = ("diffusion_pytorch_model.safetensors", "model.safetensors")
 _VOCABULARIES = {".json", ".txt", ".model"}
+# What diffusers loads of a repository, which also holds the whole model once more as one file. A
+# snapshot counts as whole by the same patterns that it was fetched by.
+LOADED: Mapping[str, Any] = {
+    "allow_patterns": [INDEX, "*/*.json", "*/*.txt", "*/*.model", "*/*.safetensors"],
+    "ignore_patterns": ["*/*.fp16.*", "*/*.bf16.*", "*/*non_ema*"],
+}
 # What a config says of its own history, and not of the model.
 _HISTORY = ("_", "transformers_version", "torch_dtype", "dtype")
 
@@ -119,7 +125,7 @@ def _from_hub(model: str, revision: str) -> Checkpoint:
 
     cached = Path(constants.HF_HUB_CACHE) / f"models--{model.replace('/', '--')}"
     try:
-        folder = Path(snapshot_download(model, revision=revision, local_files_only=True))
+        folder = Path(snapshot_download(model, revision=revision, local_files_only=True, **LOADED))
     except LocalEntryNotFoundError:
         raise ValueError(
             f"{model!r}: revision {revision!r} is not in {cached}; get it with: relume fetch"

@@ -16,6 +16,7 @@ from models.generators.diffusers_pair.families import Encoded, encode_prompts, f
 from models.generators.diffusers_pair.loading import Loader, Pipeline
 from models.generators.generator import Pixels
 from schemas.config import DatasetConfig, DiffusersSettings
+from schemas.endings import CannotGoOn
 from schemas.run import ModelIdentity
 from schemas.sample import STAGES, PlannedSample, Stage
 
@@ -108,7 +109,8 @@ class DiffusersGenerator:
                     source = {**given, **made}.get("source") if stage == "target" else None
                     made[stage] = self._pictures(stage, samples, source)
         except torch.cuda.OutOfMemoryError:
-            raise ValueError(_too_large(len(samples), self._size_px)) from None
+            # Every other batch would be too large as well.
+            raise CannotGoOn(_too_large(len(samples), self._size_px)) from None
         return made
 
     def _pictures(

@@ -18,6 +18,7 @@ from schemas.config import DatasetConfig
 from schemas.lease import Lease, StagedShard
 from shards.plan import make_plan, planned_samples
 from tasks.generate_shard import GenerateConfig, GenerateShard
+from tasks.making import making_of
 
 Pair = Callable[..., DatasetConfig]
 PAIRS = {"stages": ["source", "target"], "count": 6, "shard_size": 6}
@@ -25,7 +26,7 @@ PAIRS = {"stages": ["source", "target"], "count": 6, "shard_size": 6}
 
 def shard(config: DatasetConfig, dataset: Path) -> tuple[StagedShard, GenerateShard, Lease]:
     name, samples = next(planned_samples(make_plan(config, None)))
-    worker = GenerateShard(GenerateConfig(str(dataset), config, "0" * 64))
+    worker = GenerateShard(GenerateConfig(str(dataset), config, making_of(config, "0" * 64)))
     worker.setup()
     lease = Lease(shard=name, attempt=1, samples=samples)
     dataset.mkdir()

@@ -1,0 +1,63 @@
+"""Downloads models from the hub: the only code in Relume that opens a connection to the outside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from models.generators.diffusers_pair.checkpoint import LOADED, find_checkpoint
+from schemas.endings import CannotGoOn
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A model that lies in the hub's cache now."""
+
+    model: str
+    commit: str
+    folder: Path
+    bytes: int
+
+
+def fetch_model(model: str, revision: str) -> Fetched:
+    """Bring a model into the hub's cache, whole; what is there already is not read again."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    page = f"https://huggingface.co/{model}"
+    try:
+        snapshot_download(model, revision=revision, **LOADED)
+    except GatedRepoError:
+        raise ValueError(
+            f"{model!r}: is gated; accept its licence at {page}, and set HF_TOKEN"
+        ) from None
+    except RevisionNotFoundError:
+        raise ValueError(f"{model!r}: has no revision {revision!r}; see {page}/commits") from None
+    except RepositoryNotFoundError:
+        raise ValueError(
+            f"{model!r}: is not on the hub, or not for you; correct stage.*.model, or set HF_TOKEN"
+        ) from None
+    except LocalEntryNotFoundError as error:
+        why = _first_line(error.__cause__ or error)
+        raise CannotGoOn(
+            f"{model!r}: cannot be fetched: {why}; the same command continues"
+        ) from error
+    except HfHubHTTPError as error:
+        why = _first_line(error)
+        raise CannotGoOn(
+            f"{model!r}: cannot be fetched: {why}; the same command continues"
+        ) from error
+    checkpoint = find_checkpoint(model, revision)
+    files = [path for name in checkpoint.components for path in checkpoint.files(name)]
+    num_bytes = sum(path.stat().st_size for path in files)
+    return Fetched(model, checkpoint.revision, checkpoint.folder, num_bytes)
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0]

@@ -1,0 +1,25 @@
+"""What makes the pictures of a dataset, as this machine would make them."""
+
+from __future__ import annotations
+
+from models.generators.build import build_generator
+from schemas.config import DatasetConfig
+from schemas.run import FileIdentity, GeneratorRecord
+from shards.provenance import code_version, library_versions, processor
+
+
+def making_of(
+    config: DatasetConfig, plan_sha256: str, truth: FileIdentity | None = None
+) -> GeneratorRecord:
+    """The record of models, numerics and stack that generator.json is to hold."""
+    generator = build_generator(config)
+    numerics = generator.numerics()
+    return GeneratorRecord(
+        plan_sha256=plan_sha256,
+        truth=truth,
+        models={stage: model for stage, model in generator.identity().items()},
+        numerics={**numerics, "batch_size": config.dataset.batch_size},
+        code=code_version(),
+        libraries=library_versions(),
+        processor=None if numerics.get("device") == "cuda" else processor(),
+    )
