@@ -32,7 +32,9 @@ class TimedGpu:
         self._pictures = prepared_pictures(2)
         self.busy_s = 0.0
 
-    def make(self, samples: Sequence[PlannedSample]) -> Mapping[Stage, Pixels]:
+    def make(
+        self, samples: Sequence[PlannedSample], given: Mapping[Stage, Pixels] | None = None
+    ) -> Mapping[Stage, Pixels]:
         """Sleep for the batch, as one that waits for a GPU does."""
         return {"source": self.batch(len(samples), SOURCE_S), "target": self.targets(len(samples))}
 

@@ -35,8 +35,8 @@ class Run:
     """plan.parquet"""
     names: FileIdentity | None
     """the names that the plan was made from; null where the prompt has none"""
-    pilot_of: FileIdentity | None = None
-    """the plan of the dataset that this one is a pilot of"""
+    part_of: FileIdentity | None = None
+    """the plan of the dataset that this one belongs to, as its pilot or as its sources"""
     code: str
     """hash of Relume's sources that planned"""
     libraries: dict[str, str]

@@ -72,7 +72,7 @@ def publish_run(dataset: Path, run: Run, plan: bytes) -> bool:
     if same:
         # Another version of pyarrow writes the same rows as other bytes.
         now["plan"] = before["plan"]
-    fixed = ("config", "plan", "names", "pilot_of")
+    fixed = ("config", "plan", "names", "part_of")
     different = differences({key: before[key] for key in fixed}, {key: now[key] for key in fixed})
     if different:
         raise ValueError(

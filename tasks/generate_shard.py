@@ -22,7 +22,10 @@ from schemas.lease import Lease, StagedShard
 from schemas.run import GeneratorRecord
 from schemas.sample import PlannedSample, Stage, StageImage
 from shards.provenance import code_version, library_versions, processor
+from shards.sources import Source, read_sources
 from shards.staging import Picture, ShardStage, picture
+
+Sources = dict[str, Source]
 
 # Encoding lets go of the interpreter, so a few threads keep up with painting.
 ENCODER_THREADS = 2
@@ -40,6 +43,8 @@ class GenerateConfig:
     dataset: str
     config: DatasetConfig
     record: GeneratorRecord
+    # The dataset whose published sources are taken, where they were made before.
+    sources: str | None = None
 
 
 class GenerateShard:
@@ -48,6 +53,7 @@ class GenerateShard:
     def __init__(self, config: GenerateConfig) -> None:
         self._dataset = Path(config.dataset)
         self._config, self._record = config.config, config.record
+        self._sources = None if config.sources is None else Path(config.sources)
         self.generator: Generator = build_generator(config.config)
 
     def setup(self) -> dict[str, str]:
@@ -61,13 +67,15 @@ class GenerateShard:
                 f"{numerics}, the driver with {revisions} and {agreed}; give all nodes the same "
                 "code, models and devices"
             )
-        self.generator.load()
+        given = () if self._sources is None else ("source",)
+        self.generator.load([stage for stage in self._config.dataset.stages if stage not in given])
         on = self.generator.gpu() or processor()
         return {"code": code_version(), "processor": on, **library_versions()}
 
     def run(self, lease: Lease) -> StagedShard:
         """Make and stage one shard."""
         begun = time.monotonic()
+        sources = None if self._sources is None else read_sources(self._sources, lease.shard)
         size_px = self._config.dataset.size_px
         with (
             ThreadPoolExecutor(ENCODER_THREADS) as encoders,
@@ -79,37 +87,61 @@ class GenerateShard:
                 made_by=self._record.fingerprint(),
             ) as stage,
         ):
-            for made in self._made_ahead(lease.samples, encoders):
+            for made in self._made_ahead(lease.samples, sources, encoders):
                 if made.fault:
                     stage.fail(made.sample, made.fault)
                 else:
-                    stage.add(made.sample, {s: png.result() for s, png in made.pngs.items()})
+                    stage.add(made.sample, made.pictures())
             return stage.finish(time.monotonic() - begun)
 
     def _made_ahead(
-        self, samples: Sequence[PlannedSample], encoders: ThreadPoolExecutor
+        self,
+        samples: Sequence[PlannedSample],
+        sources: Sources | None,
+        encoders: ThreadPoolExecutor,
     ) -> Iterator[_Made]:
         """Every sample; while a batch is taken, the next one has been made already."""
         before: list[_Made] = []
         for start in range(0, len(samples), self._config.dataset.batch_size):
             batch = samples[start : start + self._config.dataset.batch_size]
-            made = list(self._make(batch, encoders))
+            made = list(self._make(batch, sources, encoders))
             yield from before
             before = made
         yield from before
 
     def _make(
-        self, batch: Sequence[PlannedSample], encoders: ThreadPoolExecutor
+        self,
+        batch: Sequence[PlannedSample],
+        sources: Sources | None,
+        encoders: ThreadPoolExecutor,
     ) -> Iterator[_Made]:
         # A batch of another size may give other bytes, so the last one is filled up.
         missing = self._config.dataset.batch_size - len(batch)
-        pictures = self.generator.make([*batch, *[batch[-1]] * missing])
+        whole = [*batch, *[batch[-1]] * missing]
+        given: dict[Stage, Pixels] = {}
+        if sources is not None:
+            given["source"] = self._decoded(whole, sources)
+        pictures = self.generator.make(whole, given)
         for number, sample in enumerate(batch):
-            mine = {stage: pictures[stage][number] for stage in self._config.dataset.stages}
+            source = None if sources is None else sources[sample.id]
+            wanted = [s for s in self._config.dataset.stages if source is None or s != "source"]
+            mine = {stage: pictures[stage][number] for stage in wanted}
             faults = {stage: fault_of(pixels) for stage, pixels in mine.items()}
             fault = next((f"{s} is {fault}" for s, fault in faults.items() if fault), None)
+            if source is not None:
+                fault = source.reason or fault
             pngs = {} if fault else {s: encoders.submit(encode_png, p) for s, p in mine.items()}
-            yield _Made(sample, fault, pngs)
+            copied = None if source is None else Picture(source.png, source.sha256)
+            yield _Made(sample, fault, pngs, copied)
+
+    def _decoded(self, batch: Sequence[PlannedSample], sources: Sources) -> Pixels:
+        """Published sources as pixels; black where there is none, whose target nobody will see."""
+        size_px = self._config.dataset.size_px
+        pixels = np.zeros((len(batch), size_px, size_px, 3), np.uint8)
+        for number, sample in enumerate(batch):
+            if sources[sample.id].reason is None:
+                pixels[number] = np.asarray(Image.open(io.BytesIO(sources[sample.id].png)))
+        return pixels
 
     def _shared_images(self) -> dict[Stage, StageImage]:
         revisions = self.generator.revisions()
@@ -131,6 +163,12 @@ class _Made:
     sample: PlannedSample
     fault: str | None
     pngs: dict[Stage, Future[Picture]]
+    source: Picture | None
+
+    def pictures(self) -> dict[Stage, Picture]:
+        """The encoded pictures, and the source that was copied."""
+        copied: dict[Stage, Picture] = {} if self.source is None else {"source": self.source}
+        return copied | {stage: png.result() for stage, png in self.pngs.items()}
 
 
 def fault_of(pixels: Pixels) -> str | None:

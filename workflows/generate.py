@@ -16,12 +16,14 @@ from workflows.agreement import agree
 from workflows.cli import DONE, INCOMPLETE, parse, run_verb
 from workflows.console import Console, counted, duration, size
 from workflows.deadline import parse_deadline
+from workflows.phases import Placement, is_two_phase, plan_sources, sources_folder
 from workflows.pilot import plan_pilot, tell_cost_of_whole
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from schemas.lease import Lease, Outcome, StagedShard
+    from schemas.part import Part
     from schemas.run import Run
     from shards.owner import Owner
     from tasks.generate_shard import GenerateConfig
@@ -55,6 +57,10 @@ class Arguments:
     """make a pilot of so many samples in the folder --out first, and say what the whole costs"""
     out: Path | None = None
     """folder of the pilot"""
+    placement: Placement = "auto"
+    """fused makes source and target in one go, two-phase all sources first; auto asks the GPUs"""
+    sources: Path | None = None
+    """folder for the sources of two phases; without it DATASET-sources"""
     here: Annotated[bool, tyro.conf.arg(help="in this process, without Ray")] = False
 
 
@@ -77,8 +83,26 @@ def main(argv: list[str]) -> int:
         plan_pilot(arguments.out, run, plan, arguments.limit)
         arguments = replace(arguments, dataset=arguments.out)
         run, plan = read_planned(arguments.dataset)
+    sources = None
+    if _has_work(arguments.dataset, plan, part) and is_two_phase(
+        arguments.placement, run.config, arguments.address, Console()
+    ):
+        sources = arguments.sources or sources_folder(arguments.dataset)
+        plan_sources(sources, run, plan)
+        first = replace(arguments, dataset=sources, limit=None)
+        with Owner(sources, part) as owner:
+            _generate(first, deadline, *read_planned(sources), owner)
     with Owner(arguments.dataset, part) as owner:
-        return _generate(arguments, deadline, run, plan, owner, whole)
+        return _generate(arguments, deadline, run, plan, owner, sources=sources, whole=whole)
+
+
+def _has_work(dataset: Path, plan: pa.Table, part: Part) -> bool:
+    """Whether shards of this part are missing, as far as names of files tell."""
+    from shards import layout
+    from shards.plan import shard_names
+
+    mine = (shard for n, shard in enumerate(shard_names(plan)) if part.has(n))
+    return not all(layout.done_path(dataset, shard).exists() for shard in mine)
 
 
 def _check(arguments: Arguments) -> None:
@@ -93,7 +117,7 @@ def _check(arguments: Arguments) -> None:
         raise ValueError("--limit and --out: a pilot needs both, how many samples and which folder")
     if arguments.out and arguments.out.resolve().is_relative_to(arguments.dataset.resolve()):
         raise ValueError(f"--out {arguments.out}: lies in the dataset; choose a place outside")
-    for place in (arguments.dataset, arguments.out):
+    for place in (arguments.dataset, arguments.out, arguments.sources):
         # A submitted job runs in a temporary copy of the tree, and a dataset in there is lost.
         if place and "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ and not place.is_absolute():
             raise ValueError(f"{place}: under a Ray job the dataset's path must be absolute")
@@ -105,7 +129,9 @@ def _generate(
     run: Run,
     plan: pa.Table,
     owner: Owner,
-    whole: int,
+    *,
+    sources: Path | None = None,
+    whole: int = 0,
 ) -> int:
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -113,6 +139,7 @@ def _generate(
     from schemas.endings import ends_the_run
     from shards.manifest import rebuild
     from shards.plan import shard_names
+    from shards.publish import published
     from tasks.generate_shard import GenerateConfig
     from workflows.filling import Filling
 
@@ -122,8 +149,11 @@ def _generate(
     record = agree(dataset, run, plan, filling, console, mend=arguments.mend)
     if arguments.mend:
         filling.mend(record.fingerprint())
-    config = GenerateConfig(str(dataset.absolute()), run.config, record)
+    there = None if sources is None else str(sources.absolute())
+    config = GenerateConfig(str(dataset.absolute()), run.config, record, there)
     outstanding = filling.outstanding(record, retry_failed=arguments.retry_failed)
+    if sources is not None:
+        outstanding = list(published(sources, outstanding))
     num_samples = pc.sum(pc.is_in(plan["shard"], pa.array(outstanding, pa.string()))).as_py() or 0
     if outstanding:
         leases = _leases(plan, outstanding)

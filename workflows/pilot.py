@@ -25,7 +25,7 @@ def plan_pilot(out: Path, run: Run, plan: pa.Table, count: int) -> None:
     small = pilot_plan(plan, count, run.config.dataset.shard_size)
     data = parquet_bytes(small)
     identity = FileIdentity(sha256=sha256(data), rows=small.num_rows)
-    publish_run(out, replace(run, plan=identity, pilot_of=run.plan), data)
+    publish_run(out, replace(run, plan=identity, part_of=run.plan), data)
 
 
 def tell_cost_of_whole(console: Console, filling: Filling, whole: int) -> None:

@@ -17,8 +17,8 @@ Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 class Generator(Protocol):
     """Makes the pictures of samples, each from its prompt and its seeds alone."""
 
-    def load(self) -> None:
-        """Load the weights, once per worker."""
+    def load(self, stages: Sequence[Stage] | None = None) -> None:
+        """Load the weights of these stages, of all by default; once per worker."""
         ...
 
     def identity(self) -> Mapping[Stage, ModelIdentity]:
@@ -33,13 +33,20 @@ class Generator(Protocol):
         """What besides the models changes the bytes."""
         ...
 
+    def weight_bytes(self) -> int:
+        """How much memory the models of all stages take, those that they share once."""
+        ...
+
     def gpu(self) -> str | None:
         """The model of the GPU that makes the pictures; None where the processor does."""
         ...
 
-    def make(self, samples: Sequence[PlannedSample]) -> Mapping[Stage, Pixels]:
+    def make(
+        self, samples: Sequence[PlannedSample], given: Mapping[Stage, Pixels] | None = None
+    ) -> Mapping[Stage, Pixels]:
         """Pictures of a batch for each stage: (batch, height, width, 3), uint8, or float in 0..1.
 
+        Where sources are given, targets are made of them, and sources need not be made.
         Floats may hold what is no number: that sample has then failed.
         """
         ...

@@ -21,7 +21,7 @@ from shards.run import read_planned
 from tasks.generate_shard import GenerateConfig, GenerateShard, encode_png, fault_of
 from tasks.making import making_of
 
-Make = Callable[[Sequence[PlannedSample]], Mapping[Stage, Pixels]]
+Make = Callable[..., Mapping[Stage, Pixels]]
 
 
 def worker_and_lease(dataset: Path) -> tuple[GenerateShard, Lease]:
@@ -38,8 +38,10 @@ def spoil(worker: GenerateShard, change: Callable[[dict[Stage, Pixels]], None]) 
     """Let the generator return pictures that it should not."""
     make: Make = worker.generator.make
 
-    def spoilt(samples: Sequence[PlannedSample]) -> Mapping[Stage, Pixels]:
-        pictures = dict(make(samples))
+    def spoilt(
+        samples: Sequence[PlannedSample], given: Mapping[Stage, Pixels] | None = None
+    ) -> Mapping[Stage, Pixels]:
+        pictures = dict(make(samples, given))
         change(pictures)
         return pictures
 

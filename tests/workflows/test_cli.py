@@ -33,7 +33,7 @@ def test_help_lists_exactly_the_verbs_that_are_there() -> None:
     done = relume("--help")
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, USAGE, "")
     # What verbs are made of has no `main` that takes a command line.
-    parts = {"agreement", "console", "deadline", "filling", "in_process", "pilot"}
+    parts = {"agreement", "console", "deadline", "filling", "in_process", "phases", "pilot"}
     rest = {"__init__", "cli", *parts}
     there = {path.stem for path in Path("workflows").glob("*.py")} - rest
     assert there == set(VERBS)
@@ -84,7 +84,7 @@ def test_wrong_verbs() -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "error: unknown verb 'genrate'; did you mean 'generate'?\n"
     assert relume().returncode == 2
-    assert "known here: generate, inspect" in relume("xyzzy").stderr
+    assert "known here: fetch, generate, inspect" in relume("xyzzy").stderr
     # Neither a module that is no verb, nor a path to one.
     for verb in ("console", "../plan", "plan.py", "PLAN", ""):
         assert relume(verb).returncode == 2

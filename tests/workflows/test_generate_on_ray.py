@@ -71,17 +71,17 @@ def test_a_driver_killed_at_any_moment_loses_nothing(
     kills = 0
     while kills < SEEDED_MOMENTS:
         dataset = planned("medium", folder=f"from-{kills}")
-        while kills < SEEDED_MOMENTS:
+        while True:
             driver = start(dataset)
+            patience_s = chance.uniform(0, LONGEST_S) if kills < SEEDED_MOMENTS else None
             try:
-                driver.communicate(timeout=chance.uniform(0, LONGEST_S))
+                _, said = driver.communicate(timeout=patience_s)
+                break
             except subprocess.TimeoutExpired:
                 driver.send_signal(signal.SIGKILL)
                 driver.communicate()
                 kills += 1
-            else:
-                break
-        finish(start(dataset))
+        assert driver.returncode == 0, said
         assert list(verify(dataset)) == []
         assert files(dataset) == files(generated)
         print(f"{kills} kills of {SEEDED_MOMENTS}")

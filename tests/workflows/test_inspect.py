@@ -90,8 +90,8 @@ def test_failed_samples(
 ) -> None:
     make = ProceduralGenerator.make
 
-    def first_is_black(self, samples):
-        made = {stage: pixels.copy() for stage, pixels in make(self, samples).items()}
+    def first_is_black(self, samples, given=None):
+        made = {stage: pixels.copy() for stage, pixels in make(self, samples, given).items()}
         made["source"][0] = 0
         return made
 

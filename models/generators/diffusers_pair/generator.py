@@ -79,6 +79,15 @@ class DiffusersGenerator:
         found = {stage: self._checkpoint(stage) for stage in self._stages}
         return {stage: (one.model, one.revision) for stage, one in found.items()}
 
+    def weight_bytes(self) -> int:
+        """How much memory the models of all stages take, those that they share once."""
+        found: dict[str, int] = {}
+        for stage in self._stages:
+            checkpoint = self._checkpoint(stage)
+            for name, sum_ in checkpoint.sha256().items():
+                found[sum_] = (checkpoint.folder / name).stat().st_size
+        return sum(found.values())
+
     def gpu(self) -> str | None:
         """The model of the GPU that makes the pictures; None where the processor does."""
         return torch.cuda.get_device_name() if self._device == "cuda" else None

@@ -38,8 +38,12 @@ class ProceduralGenerator:
                         f"stage.{stage}.{field} = {value!r}: this painter is {wanted!r}"
                     )
 
-    def load(self) -> None:
+    def load(self, stages: Sequence[Stage] | None = None) -> None:
         """Nothing to load."""
+
+    def weight_bytes(self) -> int:
+        """None."""
+        return 0
 
     def identity(self) -> Mapping[Stage, ModelIdentity]:
         """The painter's revision for every stage."""
@@ -57,8 +61,10 @@ class ProceduralGenerator:
         """Single precision, one thread; every picture is painted by itself."""
         return {"dtype": "float32", "threads": 1}
 
-    def make(self, samples: Sequence[PlannedSample]) -> Mapping[Stage, Pixels]:
-        """The pictures of a batch."""
+    def make(
+        self, samples: Sequence[PlannedSample], given: Mapping[Stage, Pixels] | None = None
+    ) -> Mapping[Stage, Pixels]:
+        """The pictures of a batch; a target shows the person of its source, given or not."""
         prompts = [sample.prompt for sample in samples]
         gap, kind = self._settings.gap, self._settings.gap_kind
         made: dict[Stage, Pixels] = {}

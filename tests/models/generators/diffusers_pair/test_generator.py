@@ -18,6 +18,7 @@ from models.generators.build import build_generator
 from models.generators.diffusers_pair.generator import DiffusersGenerator, to_levels
 from models.generators.generator import Pixels
 from schemas.config import DatasetConfig
+from schemas.endings import CannotGoOn
 from schemas.sample import PlannedSample, Stage
 
 Pair = Callable[..., DatasetConfig]
@@ -263,9 +264,9 @@ def test_out_of_memory_names_the_batch(
         raise torch.cuda.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(diffusers.FluxPipeline, "__call__", full)
-    with pytest.raises(ValueError, match=r"batch_size = 4: .* --dataset\.batch_size 2"):
+    with pytest.raises(CannotGoOn, match=r"batch_size = 4: .* --dataset\.batch_size 2"):
         generator.make(samples)
-    with pytest.raises(ValueError, match=r"size_px = 64: too large .* at batch_size = 2"):
+    with pytest.raises(CannotGoOn, match=r"size_px = 64: too large .* at batch_size = 2"):
         generator.make(samples[:2])
 
 

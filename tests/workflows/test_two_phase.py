@@ -1,0 +1,136 @@
+"""Sources first, targets of them later: the dataset is the one that is made in one go."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from models.generators.procedural.generator import ProceduralGenerator
+from models.tiny.write import write
+from shards.verify import verify
+from workflows.cli import main
+from workflows.phases import too_large
+
+GIB = 1 << 30
+TINY_FLUX = """
+[generator]
+kind = "diffusers"
+dtype = "float32"
+device = "cpu"
+
+[split]
+train = 3
+validation = 1
+test = 1
+
+[stage.source]
+model = "{folder}/flux-schnell"
+steps = 2
+
+[stage.target]
+model = "{folder}/flux-dev"
+steps = 3
+guidance = 3.0
+strength = 0.7
+
+[dataset.d]
+prompt = "A portrait"
+count = 12
+stages = ["source", "target"]
+size_px = 64
+shard_size = 4
+batch_size = 4
+"""
+
+
+def files(dataset: Path) -> dict[str, bytes]:
+    of_a_run = {"owners", "quarantine", ".staging"}
+    return {
+        path.relative_to(dataset).as_posix(): path.read_bytes()
+        for path in sorted(dataset.rglob("*"))
+        if path.is_file()
+        and path.relative_to(dataset).parts[0] not in of_a_run
+        and not path.name.startswith("events")
+    }
+
+
+@pytest.fixture
+def flux(tmp_path: Path) -> Callable[[str], Path]:
+    """Plans a dataset of pairs of tiny FLUX checkpoints."""
+    for kind in ("flux-schnell", "flux-dev"):
+        write(kind, tmp_path / "models" / kind)
+    (tmp_path / "flux.toml").write_text(TINY_FLUX.format(folder=tmp_path / "models"))
+
+    def make(folder: str) -> Path:
+        dataset = tmp_path / folder
+        argv = ["plan", str(tmp_path / "flux.toml"), "--dataset", "d", "--out", str(dataset)]
+        assert main(argv) == 0
+        return dataset
+
+    return make
+
+
+def test_flux_in_two_phases_is_flux_in_one(flux: Callable[[str], Path]) -> None:
+    fused, phased = flux("fused"), flux("phased")
+    assert main(["generate", "--here", str(fused)]) == 0
+    assert main(["generate", "--here", str(phased), "--placement", "two-phase"]) == 0
+    assert list(verify(phased)) == []
+    assert files(phased) == files(fused)
+    sources = phased.with_name("phased-sources")
+    assert list(verify(sources)) == []
+    # What is complete needs its sources no more.
+    shutil.rmtree(sources)
+    assert main(["generate", "--here", str(phased), "--placement", "two-phase"]) == 0
+    assert not sources.exists()
+
+
+def test_two_phases_by_parts_and_after_damage(
+    planned: Callable[..., Path], generated: Path, tmp_path: Path
+) -> None:
+    dataset, sources = planned("medium"), tmp_path / "sources"
+    argv = ["generate", "--here", str(dataset), "--placement", "two-phase"]
+    argv += ["--sources", str(sources)]
+    assert main([*argv, "--part", "1/2"]) == 0
+    tar = sources / "train/shard-000000.tar"
+    tar.write_bytes(tar.read_bytes()[:-1])
+    assert main(argv) == 0
+    assert list(verify(dataset)) == []
+    assert files(dataset) == files(generated)
+    assert list(verify(sources)) == []
+
+
+def test_a_failed_source_fails_its_sample_as_it_would_in_one_go(
+    planned: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = ProceduralGenerator.make
+
+    def first_is_black(self, samples, given=None):
+        made = {stage: pixels.copy() for stage, pixels in make(self, samples, given).items()}
+        made["source"][0] = 0
+        return made
+
+    monkeypatch.setattr(ProceduralGenerator, "make", first_is_black)
+    fused, phased = planned(folder="fused"), planned(folder="phased")
+    assert main(["generate", "--here", str(fused)]) == 1
+    assert main(["generate", "--here", str(phased), "--placement", "two-phase"]) == 1
+    assert files(phased) == files(fused)
+
+
+def test_what_has_no_pairs_has_no_phases(
+    planned: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    dataset = planned("small", "--dataset.stages", "source")
+    assert main(["generate", "--here", str(dataset), "--placement", "two-phase"]) == 2
+    assert "this dataset has source; it takes a source and a target" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("gpu_gib", "phased"), [(24, True), (40, True), (48, True), (80, False), (141, False)]
+)
+def test_flux_fits_beside_itself_from_eighty_gigabytes_on(gpu_gib: int, phased: bool) -> None:
+    """Schnell and dev with one T5, CLIP and VAE between them."""
+    weights = int((22.2 + 22.2 + 8.9 + 0.2 + 0.2) * GIB)
+    assert too_large(weights, gpu_gib * GIB) is phased
