@@ -25,6 +25,7 @@ DONE, INCOMPLETE, WRONG = 0, 1, 2
 INTERRUPTED, NO_READER, TERMINATED = 130, 141, 143
 
 VERBS = {
+    "doctor": "say what this machine can do: GPUs, Ray, Slurm, models, a folder",
     "fetch": "download the models of a preset, on a machine with internet",
     "names": "choose names of actors and actresses from IMDb's name.basics.tsv.gz",
     "plan": "fix every sample of a dataset: ids, splits, shards, prompts, seeds",

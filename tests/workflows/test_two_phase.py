@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -134,3 +137,24 @@ def test_flux_fits_beside_itself_from_eighty_gigabytes_on(gpu_gib: int, phased: 
     """Schnell and dev with one T5, CLIP and VAE between them."""
     weights = int((22.2 + 22.2 + 8.9 + 0.2 + 0.2) * GIB)
     assert too_large(weights, gpu_gib * GIB) is phased
+
+
+def test_flux_in_two_phases_killed_in_each_of_them(flux: Callable[[str], Path]) -> None:
+    """Kill -9 while sources are made, and while targets are; then the same command."""
+    fused, phased = flux("fused"), flux("phased")
+    assert main(["generate", "--here", str(fused)]) == 0
+    sources = phased.with_name("phased-sources")
+    for folder in (sources, phased):
+        driver = subprocess.Popen(
+            [sys.executable, "-m", "workflows.generate", str(phased), "--here"]
+            + ["--placement", "two-phase"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        while driver.poll() is None and not list(folder.glob("*/*.done.json")):
+            time.sleep(0.005)  # until the phase has begun to publish
+        driver.kill()
+        driver.wait()
+    assert main(["generate", "--here", str(phased), "--placement", "two-phase"]) == 0
+    assert list(verify(phased)) == []
+    assert files(phased) == files(fused)
