@@ -146,8 +146,15 @@ def test_flux_in_two_phases_killed_in_each_of_them(flux: Callable[[str], Path]) 
     sources = phased.with_name("phased-sources")
     for folder in (sources, phased):
         driver = subprocess.Popen(
-            [sys.executable, "-m", "workflows.generate", str(phased), "--here"]
-            + ["--placement", "two-phase"],
+            [
+                sys.executable,
+                "-m",
+                "workflows.generate",
+                str(phased),
+                "--here",
+                "--placement",
+                "two-phase",
+            ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
