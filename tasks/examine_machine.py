@@ -19,7 +19,7 @@ _TIMEOUT_S = 10
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at: whether it is well, what was seen, and the mend if it is not."""
+    """One thing that was looked at: whether it is well, what was seen, and what would mend it."""
 
     what: str
     well: bool
