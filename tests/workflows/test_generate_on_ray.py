@@ -68,9 +68,10 @@ def test_a_driver_killed_at_any_moment_loses_nothing(
 ) -> None:
     """Kill -9 at seeded moments of loading, making and publishing; then the same command."""
     chance = random.Random(0)
-    kills = 0
+    kills = rounds = 0
     while kills < SEEDED_MOMENTS:
-        dataset = planned("medium", folder=f"from-{kills}")
+        rounds += 1
+        dataset = planned("medium", folder=f"round-{rounds}")
         while True:
             driver = start(dataset)
             patience_s = chance.uniform(0, LONGEST_S) if kills < SEEDED_MOMENTS else None
