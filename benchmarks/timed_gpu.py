@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.generators.generator import Pixels
-from schemas.lease import Lease, StagedShard
+from schemas.lease import Lease, StagedShard, Turn
 from schemas.sample import PlannedSample, Stage
 from tasks.generate_shard import GenerateConfig, GenerateShard
 
@@ -58,10 +58,10 @@ class TimedShard(GenerateShard):
         self.gpu = TimedGpu()
         self.generator.make = self.gpu.make  # type: ignore[method-assign]
 
-    def run(self, lease: Lease) -> StagedShard:
+    def run(self, lease: Lease, turn: Turn) -> StagedShard:
         """One shard; its seconds are those of the GPU alone."""
         before = self.gpu.busy_s
-        staged = super().run(lease)
+        staged = super().run(lease, turn)
         return StagedShard(
             done=staged.done,
             attempt=staged.attempt,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,11 +35,37 @@ class Ready(NamedTuple):
 
 
 class Ran(NamedTuple):
-    """What came of a lease, how long it took, and how long the worker had waited for it."""
+    """What came of a lease, how long its turn was, and how long nobody had had one before."""
 
     result: Any
     busy_s: float
     idle_s: float
+
+
+@dataclass
+class _Turns:
+    """Who has the turn, and since when nobody has."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    free_since: float = 0.0
+
+
+class _Turn:
+    """One lease's turn: how long it was taken, and how long nobody had it before."""
+
+    def __init__(self, turns: _Turns) -> None:
+        self._turns = turns
+        self.busy_s = self.idle_s = 0.0
+
+    def __enter__(self) -> None:
+        self._turns.lock.acquire()
+        self._begun = time.monotonic()
+        self.idle_s = self._begun - self._turns.free_since
+
+    def __exit__(self, *_: object) -> None:
+        self._turns.free_since = time.monotonic()
+        self.busy_s = self._turns.free_since - self._begun
+        self._turns.lock.release()
 
 
 class Actor:
@@ -46,7 +74,7 @@ class Actor:
     def __init__(self, worker: type[Worker[Any]], config: Any, sign: Sign | None) -> None:
         self._worker = worker(config)  # type: ignore[call-arg]
         self._name, self._sign = worker.__name__, sign
-        self._free_since = 0.0
+        self._turns = _Turns()
 
     def setup(self) -> Ready:
         """Get ready; CannotGoOn where this node does not see what the driver sees."""
@@ -59,22 +87,19 @@ class Actor:
         self._last = Gauge("relume_lease_seconds", "seconds of the last lease", ("worker",))
         for metric in (self._leases, self._busy, self._idle, self._last):
             metric.set_default_tags({"worker": self._name})
-        self._free_since = time.monotonic()
+        self._turns.free_since = time.monotonic()
         return Ready(str(ray.get_runtime_context().get_node_id()), socket.gethostname(), stack)
 
     def run(self, lease: Lease) -> Ran:
-        """Do one lease."""
-        begun = time.monotonic()
-        idle_s = begun - self._free_since
-        result = self._worker.run(lease)
-        self._free_since = time.monotonic()
-        busy_s = self._free_since - begun
+        """Do one lease; another may be on its way at the same time, each with its turn."""
+        turn = _Turn(self._turns)
+        result = self._worker.run(lease, turn)
         self._leases.inc()
-        self._busy.inc(busy_s)
+        self._busy.inc(turn.busy_s)
         # A counter takes no zero.
-        self._idle.inc(max(idle_s, 1e-9))
-        self._last.set(busy_s)
-        return Ran(result, busy_s, idle_s)
+        self._idle.inc(max(turn.idle_s, 1e-9))
+        self._last.set(turn.busy_s)
+        return Ran(result, turn.busy_s, turn.idle_s)
 
     def answer(self) -> None:
         """Show that it lives."""

@@ -1,8 +1,9 @@
 """Leases out, results in, on the actors of a Ray cluster. The driver owns every retry.
 
-Each actor holds one worker and has two leases queued, so it never waits for the driver. An actor
-that dies is replaced, and nothing is restarted behind the driver's back. Blame is exact: of the
-leases on a dead actor only the one that had started can be at fault, and it is retried alone.
+Each actor holds one worker and has two leases, so it never waits for the driver, and the second has
+its turn while the first is being finished. An actor that dies is replaced, and nothing is restarted
+behind the driver's back. Of the leases on a dead actor the first gets a strike; both are retried
+alone, where whoever is at fault is found out.
 """
 
 from __future__ import annotations
@@ -65,6 +66,8 @@ class Engine(Generic[Result]):
         self._again: deque[Lease] = deque()
         self._suspects: deque[Lease] = deque()
         self._strikes: Counter[str] = Counter()
+        # Shards that are done alone, since a worker died with them.
+        self._alone: set[str] = set()
         self._deaths = 0
         self._left = 0
 
@@ -95,10 +98,10 @@ class Engine(Generic[Result]):
             time.sleep(TICK_S)  # the cluster has no room, until a node joins
         for ref in ready:
             yield from self._take(seat_of[ref], ref)
-        limit_s = self._needs.lease_timeout_s
         for seat in list(self._seats):
-            if seat.overdue(limit_s):
-                yield from self._died(seat, f"no result after {limit_s:g} s")
+            if seat.overdue(self._needs):
+                spent_s = time.monotonic() - seat.started_at
+                yield from self._died(seat, f"no answer after {spent_s:.0f} s")
         if not ready:
             yield Waited(workers=sum(seat.node is not None for seat in self._seats))
 
@@ -148,7 +151,7 @@ class Engine(Generic[Result]):
     def _finished(self, seat: Seat) -> Lease:
         """The lease that a seat is done with, however it ended; the next one has begun by now."""
         lease = seat.finished()
-        waits = not seat.leases and not self._strikes[lease.shard]
+        waits = not seat.leases and lease.shard not in self._alone
         self._feed(seat)
         self.usage.starved += waits and bool(seat.leases)
         return lease
@@ -158,7 +161,7 @@ class Engine(Generic[Result]):
         if not seat.leases and self._suspects and self._fits(0):
             seat.queue(self._suspects.popleft())
             return
-        if any(self._strikes[lease.shard] for _, lease in seat.leases):
+        if any(lease.shard in self._alone for _, lease in seat.leases):
             return
         while len(seat.leases) < self._depth() and self._fits(len(seat.leases)):
             lease = self._again.popleft() if self._again else next(self._fresh, None)
@@ -192,15 +195,16 @@ class Engine(Generic[Result]):
             cause=_first_line(why), node_lost=node_lost, was_ready=seat.node is not None
         )
         leases = [lease for _, lease in seat.leases]
-        started, innocent = leases[:1], leases[1:]
-        self._again.extend(innocent)
         if node_lost:
-            self._again.extendleft(started)
+            self._again.extendleft(reversed(leases))
             return
-        for lease in started:
+        for lease in leases[:1]:
             yield self._blame(lease, _first_line(why), why)
+        for lease in leases[1:]:
+            # Perhaps it had begun: no strike, but it has to show by itself that it harms nobody.
+            self._suspect(lease)
         # A suspect that kills its worker again says nothing about the other workers.
-        if not any(self._strikes[lease.shard] > 1 for lease in started):
+        if not any(self._strikes[lease.shard] > 1 for lease in leases[:1]):
             self._deaths += 1
         if self._deaths >= DEATHS:
             raise WorkersKeepDying(
@@ -214,7 +218,7 @@ class Engine(Generic[Result]):
         if given_up:
             self._left -= 1
         else:
-            self._suspects.append(replace(lease, attempt=lease.attempt + 1))
+            self._suspect(replace(lease, attempt=lease.attempt + 1))
         return LeaseFailed(
             shard=lease.shard,
             attempt=lease.attempt,
@@ -222,6 +226,10 @@ class Engine(Generic[Result]):
             traceback=_COLOURS.sub("", traceback),
             given_up=given_up,
         )
+
+    def _suspect(self, lease: Lease) -> None:
+        self._alone.add(lease.shard)
+        self._suspects.append(lease)
 
     def _fit_seats(self) -> None:
         """Feed whoever has too little, and start as many more as there is room and work for."""

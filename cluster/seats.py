@@ -14,6 +14,9 @@ from ray.exceptions import RayError
 from cluster.actor import Ran, Sign, actor_of
 from schemas.lease import Lease, Worker
 
+# One lease in its turn, one that is being finished, and a call that asks whether it lives.
+AT_ONCE = 3
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seats:
@@ -22,8 +25,9 @@ class Seats:
     num_gpus: float = 0.0
     num_cpus: float = 1.0
     most: int | None = None
-    # For a lease, and for getting ready.
     lease_timeout_s: float = 3600.0
+    # Loading from a busy file server may take longer than any lease.
+    setup_timeout_s: float = 3600.0
     sign: Sign | None = None
 
     def room(self) -> int:
@@ -80,9 +84,12 @@ class Seat:
     def start(cls, worker: type[Worker[Any]], config: Any, needs: Seats) -> Seat:
         """A new actor, which begins to load."""
         actor_class = ray.remote(
-            num_gpus=needs.num_gpus, num_cpus=needs.num_cpus, max_restarts=0, max_task_retries=0
+            num_gpus=needs.num_gpus,
+            num_cpus=needs.num_cpus,
+            max_restarts=0,
+            max_task_retries=0,
         )(actor_of(worker))
-        actor: Any = actor_class.remote(worker, config, needs.sign)
+        actor: Any = actor_class.options(max_concurrency=AT_ONCE).remote(worker, config, needs.sign)
         return cls(actor, actor.setup.remote())
 
     @property
@@ -115,10 +122,12 @@ class Seat:
         self.num_done += 1
         return self.leases.popleft()[1]
 
-    def overdue(self, limit_s: float) -> bool:
+    def overdue(self, needs: Seats) -> bool:
         """Whether what it is at takes too long."""
-        at_something = self.node is None or bool(self.leases)
-        return at_something and time.monotonic() - self.started_at > limit_s
+        if self.node is not None and not self.leases:
+            return False
+        limit_s = needs.setup_timeout_s if self.node is None else needs.lease_timeout_s
+        return time.monotonic() - self.started_at > limit_s
 
     def end(self) -> None:
         """Make sure that it lives no more."""

@@ -6,6 +6,7 @@ metadata only, never pixels.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias, TypeVar
 
@@ -120,13 +121,21 @@ def error_line(error: BaseException) -> str:
 Result = TypeVar("Result", covariant=True)
 
 
+Turn: TypeAlias = AbstractContextManager[object]
+
+
 class Worker(Protocol[Result]):
-    """`setup` once per worker, where models are loaded; then `run` for every lease."""
+    """`setup` once per worker, where models are loaded; then `run` for every lease.
+
+    While one lease is being finished another may begin: what only one of them may do at a time, on
+    the GPU or with the models, is done within its turn; what comes after (encoding, writing) is
+    not.
+    """
 
     def setup(self) -> dict[str, str]:
         """Load what every lease needs; the stack that it computes on."""
         ...
 
-    def run(self, lease: Lease) -> Result:
+    def run(self, lease: Lease, turn: Turn) -> Result:
         """Do one lease and stage what it made."""
         ...

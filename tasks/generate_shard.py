@@ -18,7 +18,7 @@ from models.generators.build import build_generator
 from models.generators.generator import Generator, Pixels
 from schemas.config import DatasetConfig
 from schemas.endings import CannotGoOn
-from schemas.lease import Lease, StagedShard
+from schemas.lease import Lease, StagedShard, Turn
 from schemas.run import GeneratorRecord
 from schemas.sample import PlannedSample, Stage, StageImage
 from shards.provenance import code_version, library_versions, processor
@@ -72,7 +72,7 @@ class GenerateShard:
         on = self.generator.gpu() or processor()
         return {"code": code_version(), "processor": on, **library_versions()}
 
-    def run(self, lease: Lease) -> StagedShard:
+    def run(self, lease: Lease, turn: Turn) -> StagedShard:
         """Make and stage one shard."""
         begun = time.monotonic()
         sources = None if self._sources is None else read_sources(self._sources, lease.shard)
@@ -87,27 +87,20 @@ class GenerateShard:
                 made_by=self._record.fingerprint(),
             ) as stage,
         ):
-            for made in self._made_ahead(lease.samples, sources, encoders):
-                if made.fault:
-                    stage.fail(made.sample, made.fault)
-                else:
-                    stage.add(made.sample, made.pictures())
+            before: list[_Made] = []
+            with turn:
+                for batch in self._batches(lease.samples):
+                    made = list(self._make(batch, sources, encoders))
+                    # While this batch was made, the one before it was encoded.
+                    _put(stage, before)
+                    before = made
+            # The next lease has its turn while the last batch is encoded, written and hashed.
+            _put(stage, before)
             return stage.finish(time.monotonic() - begun)
 
-    def _made_ahead(
-        self,
-        samples: Sequence[PlannedSample],
-        sources: Sources | None,
-        encoders: ThreadPoolExecutor,
-    ) -> Iterator[_Made]:
-        """Every sample; while a batch is taken, the next one has been made already."""
-        before: list[_Made] = []
-        for start in range(0, len(samples), self._config.dataset.batch_size):
-            batch = samples[start : start + self._config.dataset.batch_size]
-            made = list(self._make(batch, sources, encoders))
-            yield from before
-            before = made
-        yield from before
+    def _batches(self, samples: Sequence[PlannedSample]) -> Iterator[Sequence[PlannedSample]]:
+        size = self._config.dataset.batch_size
+        return (samples[start : start + size] for start in range(0, len(samples), size))
 
     def _make(
         self,
@@ -169,6 +162,15 @@ class _Made:
         """The encoded pictures, and the source that was copied."""
         copied: dict[Stage, Picture] = {} if self.source is None else {"source": self.source}
         return copied | {stage: png.result() for stage, png in self.pngs.items()}
+
+
+def _put(stage: ShardStage, batch: Sequence[_Made]) -> None:
+    """Append what was made to the shard; waits for what is still being encoded."""
+    for made in batch:
+        if made.fault:
+            stage.fail(made.sample, made.fault)
+        else:
+            stage.add(made.sample, made.pictures())
 
 
 def fault_of(pixels: Pixels) -> str | None:

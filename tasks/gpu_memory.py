@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from schemas.endings import CannotGoOn
-from schemas.lease import Lease
+from schemas.lease import Lease, Turn
 
 
 class GpuMemory:
@@ -20,8 +20,9 @@ class GpuMemory:
             raise CannotGoOn("no CUDA device is seen by a worker that was given one; check drivers")
         return {"processor": torch.cuda.get_device_name()}
 
-    def run(self, _: Lease) -> int:
+    def run(self, _: Lease, turn: Turn) -> int:
         """Its memory in bytes."""
         import torch
 
-        return int(torch.cuda.get_device_properties(0).total_memory)
+        with turn:
+            return int(torch.cuda.get_device_properties(0).total_memory)

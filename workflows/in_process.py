@@ -6,6 +6,7 @@ import socket
 import time
 import traceback
 from collections.abc import Generator, Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import TypeVar
 
@@ -48,7 +49,7 @@ def _attempts(lease: Lease, worker: Worker[Result]) -> Iterator[Result | Outcome
     for strike in range(1, STRIKES + 1):
         attempt = replace(lease, attempt=lease.attempt + strike - 1)
         try:
-            yield worker.run(attempt)
+            yield worker.run(attempt, nullcontext())
             return
         except CannotGoOn:
             raise

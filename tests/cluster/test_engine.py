@@ -18,7 +18,7 @@ from cluster.actor import Sign
 from cluster.connect import connected
 from cluster.engine import Engine, Seats, WorkersKeepDying
 from schemas.endings import CannotGoOn
-from schemas.lease import Lease, LeaseFailed, OutOfTime, WorkerLost, WorkerReady
+from schemas.lease import Lease, LeaseFailed, OutOfTime, Turn, WorkerLost, WorkerReady
 
 # Workers of a test module cannot be imported by name in another process.
 ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -28,6 +28,11 @@ POISON = "shard-7"
 
 def leases(count: int) -> Iterator[Lease]:
     return (Lease(shard=f"shard-{n}", attempt=1, samples=()) for n in range(count))
+
+
+def die(how: signal.Signals) -> None:
+    os.kill(os.getpid(), how)
+    time.sleep(600)  # the signal goes to another thread, and this one must get no further
 
 
 class Mischief:
@@ -44,10 +49,18 @@ class Mischief:
             raise RuntimeError("no such weights")
         return {"processor": "an abacus"}
 
-    def run(self, lease: Lease) -> str:
-        if lease.shard == POISON or self.kind == "always die":
-            self._misbehave(lease)
-        (self.folder / f"{lease.shard}.{lease.attempt}.{os.getpid()}").touch()
+    def run(self, lease: Lease, turn: Turn) -> str:
+        with turn:
+            if lease.shard == POISON or self.kind == "always die":
+                self._misbehave(lease)
+            (self.folder / f"{lease.shard}.{lease.attempt}.{os.getpid()}").touch()
+            if list(self.folder.glob("finishing-*")):
+                (self.folder / "overlapped").touch()
+        if self.kind == "slow to finish":
+            finishing = self.folder / f"finishing-{lease.shard}"
+            finishing.touch()
+            time.sleep(0.2)
+            finishing.unlink()
         return lease.shard
 
     def _misbehave(self, lease: Lease) -> None:
@@ -63,9 +76,9 @@ class Mischief:
             case "raise once" if lease.attempt == 1:
                 raise RuntimeError("once")
             case "die" | "always die":
-                os.kill(os.getpid(), signal.SIGKILL)
+                die(signal.SIGKILL)
             case "die once" if lease.attempt == 1:
-                os.kill(os.getpid(), signal.SIGSEGV)
+                die(signal.SIGSEGV)
             case "hang" if lease.attempt == 1:
                 time.sleep(600)
             case "cannot go on":
@@ -81,8 +94,9 @@ class Slow:
     def setup(self) -> dict[str, str]:
         return {"processor": "an abacus"}
 
-    def run(self, lease: Lease) -> str:
-        time.sleep(0.3)
+    def run(self, lease: Lease, turn: Turn) -> str:
+        with turn:
+            time.sleep(0.3)
         return lease.shard
 
 
@@ -137,6 +151,34 @@ def test_poison_is_given_up_and_nothing_else(
     assert [one.given_up for one in failed] == [False, False, True]
     assert failed[-1].error.startswith(error)
     assert len(lost) == (3 if kind == "die" else 0)
+
+
+class Companion(Mischief):
+    """Poison that strikes at once, while the lease before it is still being finished."""
+
+    def run(self, lease: Lease, turn: Turn) -> str:
+        with turn:
+            if lease.shard == POISON:
+                die(signal.SIGKILL)
+        time.sleep(0.3)
+        return lease.shard
+
+
+def test_poison_is_found_out_though_another_lease_was_being_finished(
+    here: str, tmp_path: Path
+) -> None:
+    engine = Engine(Companion, f"nothing:{tmp_path}", Seats(num_cpus=0.5))
+    outcomes = list(engine.run(leases(20), 20))
+    assert sorted(one for one in outcomes if isinstance(one, str)) == all_but(POISON)
+    given_up = [one.shard for one in outcomes if isinstance(one, LeaseFailed) and one.given_up]
+    assert given_up == [POISON]
+
+
+def test_the_next_lease_has_its_turn_while_one_is_finished(here: str, tmp_path: Path) -> None:
+    engine = Engine(Mischief, f"slow to finish:{tmp_path}", Seats(num_cpus=1, most=1))
+    outcomes = list(engine.run(leases(10), 10))
+    assert sorted(one for one in outcomes if isinstance(one, str)) == all_but(count=10)
+    assert (tmp_path / "overlapped").exists()
 
 
 def test_a_lone_poisonous_lease_does_not_end_the_run(here: str, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,8 +51,8 @@ def spoil(worker: GenerateShard, change: Callable[[dict[Stage, Pixels]], None]) 
 
 def test_the_same_bytes_every_time(planned: Callable[..., Path]) -> None:
     worker, lease = worker_and_lease(planned("medium"))
-    first = worker.run(lease)
-    again = worker.run(lease)
+    first = worker.run(lease, nullcontext())
+    again = worker.run(lease, nullcontext())
     assert first.done == again.done
     assert first.done.planned == first.done.ok == len(lease.samples) == 8
 
@@ -61,7 +62,7 @@ def test_batches_have_one_size(planned: Callable[..., Path]) -> None:
     worker, lease = worker_and_lease(planned("medium", "--dataset.batch-size", "5"))
     sizes = []
     spoil(worker, lambda pictures: sizes.append(len(pictures["source"])))
-    assert worker.run(lease).done.ok == 8
+    assert worker.run(lease, nullcontext()).done.ok == 8
     assert sizes == [5, 5]
 
 
@@ -77,7 +78,7 @@ def test_pictures_that_failed_are_final_rows(planned: Callable[..., Path]) -> No
         pictures["target"][4] = 128
 
     spoil(worker, change)
-    staged = worker.run(lease)
+    staged = worker.run(lease, nullcontext())
     assert (staged.done.ok, staged.done.failed) == (5, 3)
     wanted = {"source is not a number": 1, "source is black": 1, "target is flat": 1}
     assert staged.failures == wanted
@@ -132,5 +133,5 @@ def test_what_fails_leaves_nothing_staged(planned: Callable[..., Path]) -> None:
 
     spoil(worker, broken)
     with pytest.raises(RuntimeError, match="a kernel went wrong"):
-        worker.run(lease)
+        worker.run(lease, nullcontext())
     assert list((dataset / ".staging").iterdir()) == []

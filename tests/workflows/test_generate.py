@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas.lease import Lease, StagedShard
+from schemas.lease import Lease, StagedShard, Turn
 from shards.events import read as read_events
 from shards.owner import Owner, writers
 from shards.reader import Reader
@@ -93,12 +93,12 @@ def _break(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
     left = times
     run = GenerateShard.run
 
-    def broken(self: GenerateShard, lease: Lease) -> StagedShard:
+    def broken(self: GenerateShard, lease: Lease, turn: Turn) -> StagedShard:
         nonlocal left
         if lease.shard == SHARD and left:
             left -= 1
             raise RuntimeError("a kernel went wrong")
-        return run(self, lease)
+        return run(self, lease, turn)
 
     monkeypatch.setattr(GenerateShard, "run", broken)
 

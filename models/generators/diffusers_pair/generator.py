@@ -110,6 +110,8 @@ class DiffusersGenerator:
         self, samples: Sequence[PlannedSample], given: Mapping[Stage, Pixels] | None = None
     ) -> Mapping[Stage, Pixels]:
         """The pictures of a batch for each loaded stage; targets of given sources, if there are."""
+        # Of this thread alone, and a lease may come in another than the last one.
+        torch.set_num_threads(self._settings.threads)
         given = given or {}
         made: dict[Stage, Pixels] = {}
         try:

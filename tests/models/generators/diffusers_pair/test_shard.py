@@ -6,6 +6,7 @@ import io
 import shutil
 import tarfile
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,7 @@ def shard(config: DatasetConfig, dataset: Path) -> tuple[StagedShard, GenerateSh
     worker.setup()
     lease = Lease(shard=name, attempt=1, samples=samples)
     dataset.mkdir()
-    return worker.run(lease), worker, lease
+    return worker.run(lease, nullcontext()), worker, lease
 
 
 def test_a_shard_of_pairs(pair: Pair, tmp_path: Path) -> None:
