@@ -81,14 +81,13 @@ def ours(folder: Path, gpus: int, leases: int, pairs: int) -> Outcome:
     )
     seats = Seats(num_cpus=1, most=gpus)
     engine = Engine(TimedShard, GenerateConfig(str(folder), config, record), seats)
-    gpu_s, cpu_s, begun = 0.0, cpu_seconds(), time.monotonic()
+    cpu_s, begun = cpu_seconds(), time.monotonic()
     with Owner(folder) as owner, closing(engine.run(work, len(shard_names(plan)))) as outcomes:
         publisher = Publisher(folder, owner)
         left = len(shard_names(plan))
         for outcome in outcomes:
             if isinstance(outcome, StagedShard):
                 publisher.commit(outcome)
-                gpu_s += outcome.seconds
                 left -= 1
                 if not left:
                     cpu_s = cpu_seconds() - cpu_s
@@ -96,6 +95,7 @@ def ours(folder: Path, gpus: int, leases: int, pairs: int) -> Outcome:
     usage = engine.usage
     between_ms = usage.idle_s / max(usage.leases - gpus, 1) * 1000
     told = f"{between_ms:.1f} ms between leases, {usage.starved} times without a queued lease"
+    gpu_s = plan.num_rows * PAIR_S
     return Outcome(gpu_s / (usage.busy_s + usage.idle_s), wall_s, cpu_s, told)
 
 
@@ -219,6 +219,7 @@ def main() -> int:
     parser.add_argument("--gpus", type=int, default=16)
     parser.add_argument("--leases", type=int, default=3, help="leases of each GPU")
     parser.add_argument("--pairs", type=int, default=32, help="pairs of a lease")
+    parser.add_argument("--ways", nargs="*", default=["relume", "plain loop", "Ray Data"])
     given = parser.parse_args()
     say_machine()
     ways: dict[str, Callable[[Path, int, int, int], Outcome]] = {
@@ -230,7 +231,8 @@ def main() -> int:
     pairs = given.gpus * given.leases * given.pairs
     ideal_s = given.leases * given.pairs * PAIR_S
     print(f"{pairs:,} pairs on {given.gpus} timed GPUs, at best {ideal_s:.0f} s")
-    for name, way in ways.items():
+    for name in given.ways:
+        way = ways[name]
         with tempfile.TemporaryDirectory() as folder, connected("local", num_cpus=given.gpus + 8):
             found[name] = way(Path(folder), given.gpus, given.leases, given.pairs)
         one = found[name]
@@ -239,6 +241,8 @@ def main() -> int:
             f"{one.cpu_s / pairs:.3f} CPU-s a pair  {one.told}",
             flush=True,
         )
+    if "relume" not in found:
+        return 0
     return 0 if judge("relume's busy share", found["relume"].busy_share, 0.98) else 1
 
 

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from models.generators.generator import Pixels
-from schemas.lease import Lease, StagedShard, Turn
 from schemas.sample import PlannedSample, Stage
 from tasks.generate_shard import GenerateConfig, GenerateShard
 
@@ -55,17 +54,4 @@ class TimedShard(GenerateShard):
 
     def __init__(self, config: GenerateConfig) -> None:
         super().__init__(config)
-        self.gpu = TimedGpu()
-        self.generator.make = self.gpu.make  # type: ignore[method-assign]
-
-    def run(self, lease: Lease, turn: Turn) -> StagedShard:
-        """One shard; its seconds are those of the GPU alone."""
-        before = self.gpu.busy_s
-        staged = super().run(lease, turn)
-        return StagedShard(
-            done=staged.done,
-            attempt=staged.attempt,
-            folder=staged.folder,
-            seconds=self.gpu.busy_s - before,
-            failures=staged.failures,
-        )
+        self.generator.make = TimedGpu().make  # type: ignore[method-assign]

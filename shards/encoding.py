@@ -46,10 +46,12 @@ class _Sink(io.RawIOBase):
 def read_parquet(path: Path) -> pa.Table:
     """A table out of a parquet file; ValueError names the file that is none."""
     try:
-        # The folder's name says nothing about the rows.
-        return pq.read_table(path, partitioning=None)
+        path.open("rb").close()  # what cannot be opened is not damaged: an OSError, as it is
     except FileNotFoundError:
         raise ValueError(f"{path}: is not there") from None
+    try:
+        # The folder's name says nothing about the rows.
+        return pq.read_table(path, partitioning=None)
     except (pa.ArrowInvalid, OSError) as error:
         raise ValueError(f"{path}: is no parquet file, or a damaged one") from error
 

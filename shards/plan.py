@@ -84,7 +84,12 @@ def read_plan(dataset: Path) -> pa.Table:
         raise ValueError(
             f"{dataset}: has no {layout.PLAN}; the same relume plan as before writes it again"
         )
-    table = read_parquet(path)
+    try:
+        table = read_parquet(path)
+    except ValueError as error:
+        raise ValueError(
+            f"{error}; the same relume plan as before sets it aside and writes the right one"
+        ) from error
     check_record(table.schema, plan_schema(stages_of(table.schema)), str(path))
     for field in table.schema:
         if not field.nullable and table.column(field.name).null_count:

@@ -142,7 +142,7 @@ def _making(dataset: Path, made: Sequence[str]) -> Generator[Problem, None, str 
 def _made_by(dataset: Path, shard: str) -> str | None:
     try:
         return read_done(layout.done_path(dataset, shard)).made_by
-    except ValueError:
+    except (ValueError, OSError):
         return None  # told where the shard is checked
 
 
@@ -173,8 +173,9 @@ def _derived(dataset: Path, run: Run, shards: Sequence[str]) -> Iterator[Problem
             continue
         try:
             wanted = filesystem.facts_of(content)
-        except (ValueError, OSError, pa.ArrowInvalid) as error:
-            yield Problem("stale", name, f"cannot be compared with the shards: {error}", MEND)
+        except (ValueError, OSError) as error:
+            # Told where that shard is checked, with what mends it.
+            yield Problem("stale", name, f"cannot be compared with the shards: {error}")
             continue
         if filesystem.file_facts(path) != wanted:
             yield Problem("stale", name, "is not what the shards say", GENERATE)

@@ -53,7 +53,7 @@ class Filling:
     ) -> None:
         self.shards = [shard for n, shard in enumerate(shards) if owner.part.has(n)]
         self.made = Counter[str]()
-        self.workers = self.most_workers = 0
+        self.workers = self.most_workers = self.unmended = 0
         self.worker_s = 0.0
         self._expected: dict[str, str] = {}
         self._told: set[str] = set()
@@ -82,9 +82,14 @@ class Filling:
                 only=only,
                 fingerprint=fingerprint,
             )
-            problems = [problem for problem in found if problem.mend == MEND]
-        for where, what in {problem.where: problem.what for problem in problems}.items():
+            problems = list(found)
+        wrong = {one.where: one.what for one in problems if one.mend == MEND}
+        for where, what in wrong.items():
             self.set_aside(where, what)
+        for one in problems:
+            if one.kind == "unreadable":
+                self.unmended += 1
+                self._console.warn(f"{one.where}: {one.what}; nobody knows whether it is damaged")
 
     def set_aside(self, where: str, what: str) -> None:
         """Move a shard or a file to the quarantine, and say so."""

@@ -171,7 +171,7 @@ def _generate(
     _tell(console, arguments, filling, seconds, missing, failed)
     if arguments.limit is not None:
         tell_cost_of_whole(console, filling, whole)
-    return INCOMPLETE if missing or failed else DONE
+    return INCOMPLETE if missing or failed or filling.unmended else DONE
 
 
 @contextmanager

@@ -209,7 +209,7 @@ def _tell_problems(console: Console, dataset: Path, problems: list[Problem]) -> 
         options = "".join(one.removeprefix(GENERATE) for one in (MEND, RETRY) if one in mends)
         command = GENERATE.replace("DATASET", shlex.quote(str(dataset))) + options
         which = "it" if len(problems) == 1 else f"{len(mends):,} of them"
-        console.note(f"next: {command} mends {which}")
+        console.note(f"next, to mend {which}: {command}")
 
 
 def _failed(dataset: Path) -> list[dict[str, Any]]:

@@ -34,7 +34,7 @@ def test_models_that_are_missing_and_where_they_were_looked_for(
     model = findings(capsys)["model black-forest-labs/FLUX.1-dev"]
     assert not model["well"]
     assert f"is not in {tmp_path}/models--black-forest-labs--FLUX.1-dev" in model["seen"]
-    assert model["mend"] == "get it with: relume fetch"
+    assert model["mend"] == "get it with: relume fetch PRESET"
 
 
 def test_models_that_are_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -134,7 +134,9 @@ def test_three_strikes_and_then_only_when_asked(
     assert main(["inspect", str(dataset), "--failed"]) == 1
     assert f"{SHARD}: given up: RuntimeError: a kernel went wrong" in capsys.readouterr().out
     assert main(["inspect", str(dataset), "--verify"]) == 1
-    assert f"next: relume generate {dataset} --retry-failed mends" in capsys.readouterr().err
+    assert (
+        f"next, to mend it: relume generate {dataset} --retry-failed\n" in capsys.readouterr().err
+    )
     assert generate.main(["--here", str(dataset), "--retry-failed"]) == 0
     assert list(verify(dataset)) == []
 

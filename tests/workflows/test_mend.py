@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -115,7 +117,7 @@ def test_damage_of_every_kind_is_mended_when_asked(
     (generated / "generator.json").write_text("{}")
     (generated / "validation/shard-000000.done.json").write_text("{}")
     assert main(["inspect", str(generated), "--verify"]) == 1
-    assert f"relume generate {generated} --mend mends" in capsys.readouterr().err
+    assert f"of them: relume generate {generated} --mend\n" in capsys.readouterr().err
     # Without being asked it touches nothing that it would have to read whole to judge.
     assert main(["generate", "--here", str(generated)]) == 2
     capsys.readouterr()
@@ -152,3 +154,43 @@ def test_a_driver_that_slept_sets_nothing_of_its_successor_aside(generated: Path
         with pytest.raises(OwnerLost):
             filling.set_aside(SHARD, "was damaged when it was looked at")
     assert shard.read_bytes() == data
+
+
+@pytest.mark.parametrize("suffix", ["tar", "parquet"])
+def test_what_cannot_be_read_is_not_called_damaged(
+    generated: Path,
+    suffix: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Whoever runs the tests may be root, who can read anything: the refusal is played."""
+    locked = generated / f"{SHARD}.{suffix}"
+    opened = Path.open
+
+    def refusing(self: Path, *arguments: Any, **options: Any) -> Any:
+        if self == locked:
+            raise PermissionError(errno.EACCES, "Permission denied", str(self))
+        return opened(self, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", refusing)
+    (problem,) = [problem for problem in verify(generated) if problem.where == SHARD]
+    assert (problem.kind, problem.what) == ("unreadable", f"{locked}: Permission denied")
+    assert main(["generate", "--here", str(generated), "--mend"]) == 1
+    said = capsys.readouterr().err
+    assert "Permission denied" in said
+    assert "is no parquet file" not in said
+    assert not (generated / "quarantine").exists()
+    monkeypatch.setattr(Path, "open", opened)
+    assert main(["generate", "--here", str(generated)]) == 0
+    assert list(verify(generated)) == []
+
+
+def test_an_emptied_plan_says_what_mends_it(
+    planned: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = planned() / "plan.parquet"
+    path.write_bytes(b"")
+    assert main(["inspect", str(path.parent)]) == 2
+    assert "the same relume plan as before sets it aside" in capsys.readouterr().err
+    planned()
+    assert main(["generate", "--here", str(path.parent)]) == 0

@@ -128,7 +128,7 @@ def _from_hub(model: str, revision: str) -> Checkpoint:
         folder = Path(snapshot_download(model, revision=revision, local_files_only=True, **LOADED))
     except LocalEntryNotFoundError:
         raise ValueError(
-            f"{model!r}: revision {revision!r} is not in {cached}; get it with: relume fetch"
+            f"{model!r}: revision {revision!r} is not in {cached}; get it with: relume fetch PRESET"
         ) from None
     if not (folder / INDEX).exists():
         raise _missing(model, folder / INDEX)
@@ -146,9 +146,11 @@ def _read_json(path: Path, model: str) -> Mapping[str, Any]:
     except FileNotFoundError:
         raise _missing(model, path) from None
     except ValueError as error:
-        raise ValueError(f"{path}: is not JSON: {error}; get it again: relume fetch") from None
+        raise ValueError(
+            f"{path}: is not JSON: {error}; get it again: relume fetch PRESET"
+        ) from None
     return read
 
 
 def _missing(model: str, path: Path) -> ValueError:
-    return ValueError(f"{model!r}: {path} is missing; get it with: relume fetch")
+    return ValueError(f"{model!r}: {path} is missing; get it with: relume fetch PRESET")
