@@ -180,7 +180,8 @@ def test_a_model_that_was_not_fetched(
     assert main(["generate", "--here", dataset]) == 2
     assert capsys.readouterr().err == (
         "error: stage.source.model = 'black-forest-labs/FLUX.1-schnell': revision 'main' is not in "
-        f"{tmp_path}/hub/models--black-forest-labs--FLUX.1-schnell; get it with: relume fetch PRESET\n"
+        f"{tmp_path}/hub/models--black-forest-labs--FLUX.1-schnell; "
+        "get it with: relume fetch PRESET\n"
     )
 
 
