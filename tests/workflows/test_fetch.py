@@ -115,9 +115,11 @@ def fetch(
 ) -> subprocess.CompletedProcess[str]:
     preset = tmp_path / "preset.toml"
     preset.write_text(PRESET.format(model=model, revision=revision))
+    # Whatever else ran in this process has closed the way to the hub for itself.
+    online = {key: value for key, value in os.environ.items() if key != "HF_HUB_OFFLINE"}
     return subprocess.run(
         [sys.executable, "-m", "workflows.fetch", str(preset)],
-        env=os.environ | {"HF_ENDPOINT": endpoint, "HF_HOME": str(tmp_path / "home")},
+        env=online | {"HF_ENDPOINT": endpoint, "HF_HOME": str(tmp_path / "home")},
         cwd=ROOT,
         capture_output=True,
         text=True,
