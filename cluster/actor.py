@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,30 +41,47 @@ class Ran(NamedTuple):
     idle_s: float
 
 
-@dataclass
 class _Turns:
-    """Who has the turn, and since when nobody has."""
+    """Turns in the order in which the driver handed leases over, whichever thread is faster."""
 
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    free_since: float = 0.0
+    def __init__(self) -> None:
+        self.free_since = 0.0
+        self._next = 0
+        self._skipped: set[int] = set()
+        self._changed = threading.Condition()
+
+    def take(self, number: int) -> None:
+        """Wait for this turn."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._next == number)
+
+    def give_up(self, number: int) -> None:
+        """End this turn, or do without it; a second time is no harm."""
+        with self._changed:
+            if number >= self._next:
+                self._skipped.add(number)
+            while self._next in self._skipped:
+                self._skipped.remove(self._next)
+                self._next += 1
+            self._changed.notify_all()
 
 
 class _Turn:
     """One lease's turn: how long it was taken, and how long nobody had it before."""
 
-    def __init__(self, turns: _Turns) -> None:
-        self._turns = turns
+    def __init__(self, turns: _Turns, number: int) -> None:
+        self._turns, self._number = turns, number
         self.busy_s = self.idle_s = 0.0
 
     def __enter__(self) -> None:
-        self._turns.lock.acquire()
+        self._turns.take(self._number)
         self._begun = time.monotonic()
         self.idle_s = self._begun - self._turns.free_since
 
     def __exit__(self, *_: object) -> None:
         self._turns.free_since = time.monotonic()
         self.busy_s = self._turns.free_since - self._begun
-        self._turns.lock.release()
+        self._turns.give_up(self._number)
 
 
 class Actor:
@@ -90,10 +106,13 @@ class Actor:
         self._turns.free_since = time.monotonic()
         return Ready(str(ray.get_runtime_context().get_node_id()), socket.gethostname(), stack)
 
-    def run(self, lease: Lease) -> Ran:
-        """Do one lease; another may be on its way at the same time, each with its turn."""
-        turn = _Turn(self._turns)
-        result = self._worker.run(lease, turn)
+    def run(self, lease: Lease, number: int) -> Ran:
+        """Do one lease, the first with number 0; another may be on its way at the same time."""
+        turn = _Turn(self._turns, number)
+        try:
+            result = self._worker.run(lease, turn)
+        finally:
+            self._turns.give_up(number)  # where it failed before its turn came
         self._leases.inc()
         self._busy.inc(turn.busy_s)
         # A counter takes no zero.

@@ -79,6 +79,7 @@ class Seat:
     started_at: float = field(default_factory=time.monotonic)
     probe: Any = None
     num_done: int = 0
+    num_queued: int = 0
 
     @classmethod
     def start(cls, worker: type[Worker[Any]], config: Any, needs: Seats) -> Seat:
@@ -113,7 +114,10 @@ class Seat:
         """Hand over a lease, to be done after those before it."""
         if not self.leases:
             self.started_at = time.monotonic()
-        ref = self.actor.run.options(name=f"{lease.shard} #{lease.attempt}").remote(lease)
+        ref = self.actor.run.options(name=f"{lease.shard} #{lease.attempt}").remote(
+            lease, self.num_queued
+        )
+        self.num_queued += 1
         self.leases.append((ref, lease))
 
     def finished(self) -> Lease:
