@@ -10,6 +10,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import pyarrow as pa
 import pytest
 
+from schemas.audit import AUDIT_SCHEMA, AuditRow
 from schemas.name import NAME_SCHEMA, Name
 from schemas.records import check_record, column, record_schema, to_table
 from schemas.sample import (
@@ -44,6 +45,7 @@ PER_STAGE = {"seeds", "images"}
 @pytest.mark.parametrize(
     ("record", "schema"),
     [
+        (AuditRow, AUDIT_SCHEMA),
         (Name, NAME_SCHEMA),
         (PlannedSample, PLAN_SCHEMA),
         (Sample, SAMPLE_SCHEMA),
