@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,7 +14,10 @@ from torch import Tensor
 def read_tensors(path: Path, missing: str) -> Mapping[str, Tensor]:
     """The tensors in a .pth file by name; `missing` says how to get a file that is not there."""
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # What it warns of is refused below.
+            warnings.simplefilter("ignore")
+            found = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise ValueError(f"{path}: is missing; {missing}") from None
     except OSError as error:

@@ -7,7 +7,7 @@ of, so that a head's folder needs nothing else.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from annotated_types import Ge, Le
 
@@ -18,7 +18,8 @@ Attention = Literal["none", "esa", "cbam"]
 Upsampling = Literal["transposed", "resize"]
 Precision = Literal["float32", "bfloat16"]
 
-# ESA squeezes to a quarter of the channels, and these are four times the width.
+FORMAT: Final = "relume-head"
+VERSION: Final = 1
 _MOST_WIDTH = 512
 
 
@@ -133,9 +134,9 @@ class TrainingFacts:
 class HeadConfig:
     """config.json of a head's folder."""
 
-    format: Literal["relume-head"] = "relume-head"
+    format: Literal["relume-head"] = FORMAT
     """what this folder is"""
-    version: Annotated[int, Ge(1), Le(1)] = 1
+    version: Literal[1] = VERSION
     """of this layout"""
     network: NetworkSettings
     """which network the weights are of"""

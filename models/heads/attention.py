@@ -55,7 +55,8 @@ class Cbam(nn.Module):
 
     def __init__(self, channels: int, reduction: int = 16) -> None:
         super().__init__()
-        few = max(1, channels // reduction)
+        # Fewer than four may all be cut off by their ReLU, and then never learn.
+        few = max(4, channels // reduction)
         # 1 x 1 convolutions on pooled pictures: a perceptron of each picture's channels.
         self.fewer, self.more = nn.Conv2d(channels, few, 1), nn.Conv2d(few, channels, 1)
         self.places = nn.Conv2d(2, 1, 7, padding=3)

@@ -16,14 +16,17 @@ _SPREAD = 0.02
 
 def build_network(settings: NetworkSettings, seed: int) -> HeadNetwork:
     """The network of a head, initialised from this seed."""
-    network = Resnet(settings) if isinstance(settings, ResnetSettings) else Unet(settings)
+    # Modules draw first weights of their own, which nothing keeps.
+    with torch.random.fork_rng(devices=[]):
+        network = Resnet(settings) if isinstance(settings, ResnetSettings) else Unet(settings)
     initialise(network, seed)
     return network
 
 
 def build_discriminator(settings: PatchganSettings, seed: int) -> Patchgan:
     """A discriminator, initialised from this seed."""
-    network = Patchgan(settings)
+    with torch.random.fork_rng(devices=[]):
+        network = Patchgan(settings)
     initialise(network, seed)
     return network
 

@@ -20,7 +20,7 @@ from safetensors.numpy import load as load_arrays
 from safetensors.torch import load as load_tensors
 from torch import Tensor
 
-from schemas.head import HeadConfig
+from schemas.head import FORMAT, VERSION, HeadConfig
 from schemas.settings import resolve
 
 CONFIG = "config.json"
@@ -65,7 +65,7 @@ def is_replaceable(folder: Path) -> bool:
         told = json.loads((folder / CONFIG).read_bytes())
     except (OSError, ValueError):
         return False
-    return isinstance(told, dict) and told.get("format") == HeadConfig.format
+    return isinstance(told, dict) and told.get("format") == FORMAT
 
 
 def read_config(folder: Path) -> HeadConfig:
@@ -77,14 +77,14 @@ def read_config(folder: Path) -> HeadConfig:
         if not path.exists():
             raise
         raise ValueError(f"{path}: is not JSON: {error}; get the head again") from None
-    if not isinstance(told, dict) or told.get("format") != HeadConfig.format:
+    if not isinstance(told, dict) or told.get("format") != FORMAT:
         raise ValueError(
-            f"{path}: is of no head of Relume (format is not {HeadConfig.format!r}); "
+            f"{path}: is of no head of Relume (format is not {FORMAT!r}); "
             "name the folder that `relume train` wrote"
         )
-    if told.get("version") != HeadConfig.version:
+    if told.get("version") != VERSION:
         raise ValueError(
-            f"{path}: version = {told.get('version')!r}: this Relume reads {HeadConfig.version}; "
+            f"{path}: version = {told.get('version')!r}: this Relume reads {VERSION}; "
             "use the Relume that wrote it"
         )
     return resolve(HeadConfig, told, str(path))

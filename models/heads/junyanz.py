@@ -13,7 +13,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from models.heads.build import build_network
+from models.heads.build import build_discriminator, build_network
 from models.heads.patchgan import Patchgan
 from models.heads.resnet import Resnet
 from models.tensor_file import read_tensors
@@ -91,13 +91,12 @@ def discriminator_settings(published: Mapping[str, Tensor]) -> PatchganSettings:
     """The settings of the discriminator that these published weights are of."""
     layers = _layers(published, _MEND_D)
     width, channels = layers[0].weight.shape[:2]
-    settings = PatchganSettings(width=width, num_layers=len(layers) - 2, conditional=channels == 6)
     widths = [width * min(2**layer, 8) for layer in range(len(layers) - 1)]
     wanted = [
         (out, fewer, 4, 4) for fewer, out in zip([channels, *widths], [*widths, 1], strict=True)
     ]
     _compare(layers, wanted, "discriminator", _MEND_D)
-    return settings
+    return PatchganSettings(width=width, num_layers=len(layers) - 2, conditional=channels == 6)
 
 
 def discriminator_weights(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -112,7 +111,7 @@ def load_discriminator(path: Path) -> Patchgan:
     """The discriminator in a latest_net_D.pth."""
     published = read_tensors(path, f"name the file, {_MEND_D}")
     try:
-        network = Patchgan(discriminator_settings(published))
+        network = build_discriminator(discriminator_settings(published), seed=0)
         network.load_state_dict(discriminator_weights(published))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
