@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from schemas.sample import PlannedSample
 
@@ -129,8 +129,10 @@ class Worker(Protocol[Result]):
 
     While one lease is being finished another may begin: what only one of them may do at a time, on
     the GPU or with the models, is done within its turn; what comes after (encoding, writing) is
-    not.
+    not. `config` is all that it is told.
     """
+
+    def __init__(self, config: Any) -> None: ...
 
     def setup(self) -> dict[str, str]:
         """Load what every lease needs; the stack that it computes on."""
