@@ -116,7 +116,11 @@ def _make(
         record = agree(dataset, run, plan, filling, console, mend=arguments.mend)
         if arguments.mend:
             filling.mend(record.fingerprint())
-        outstanding = filling.outstanding(record, retry_failed=arguments.retry_failed)
+        outstanding = filling.outstanding(
+            record,
+            retry_failed=arguments.retry_failed,
+            mend=f"relume generate {dataset} --mend sets it aside",
+        )
         if only is not None:
             outstanding = [shard for shard in outstanding if shard in only]
         earlier: list[Filling] = []
