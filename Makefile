@@ -42,7 +42,7 @@ faults: $(READY)  ## kill a driver on Ray at two hundred seeded moments; takes h
 	RELUME_FAULTS=200 $(BIN)/pytest -s -k killed_at_any_moment tests/workflows/test_generate_on_ray.py
 
 bench: $(READY)  ## the benchmarks of docs/benchmarks.md
-	@for name in painter shard_writing random_reads verify names; do \
+	@for name in painter shard_writing random_reads verify names orchestration; do \
 	  echo "== $$name"; $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 # The accelerator libraries that torch itself pins are left to torch: a machine without a GPU must not download them.

@@ -88,7 +88,7 @@ class Actor:
     """Runs one worker; `actor_of` gives it the worker's name, which the dashboard shows."""
 
     def __init__(self, worker: type[Worker[Any]], config: Any, sign: Sign | None) -> None:
-        self._worker = worker(config)  # type: ignore[call-arg]
+        self._worker = worker(config)
         self._name, self._sign = worker.__name__, sign
         self._turns = _Turns()
 

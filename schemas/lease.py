@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from schemas.sample import PlannedSample
 
@@ -34,8 +34,10 @@ class FileFacts:
 class ShardDone:
     """What `done.json` holds. Linked last: only this makes the shard exist.
 
-    `made_by` is the fingerprint of the dataset's generator.json: the settings, the plan, the models
-    and the numerics, so that no shard of another making is ever taken for one of this dataset.
+    `made_by` is the fingerprint of what the folder's shards are made by (generator.json of a
+    dataset, audit.json of an audit): the settings, the input, the models and the numerics, so that
+    no shard of another making is ever taken for one of this folder. A shard of rows alone has no
+    tar.
     """
 
     shard: str
@@ -43,8 +45,18 @@ class ShardDone:
     planned: int
     ok: int
     failed: int
-    tar: FileFacts
+    tar: FileFacts | None
     parquet: FileFacts
+
+    @property
+    def num_bytes(self) -> int:
+        """Length of its files."""
+        return self.parquet.bytes + self.tar_bytes
+
+    @property
+    def tar_bytes(self) -> int:
+        """Length of its pictures' file."""
+        return self.tar.bytes if self.tar else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,8 +141,10 @@ class Worker(Protocol[Result]):
 
     While one lease is being finished another may begin: what only one of them may do at a time, on
     the GPU or with the models, is done within its turn; what comes after (encoding, writing) is
-    not.
+    not. `config` is all that it is told.
     """
+
+    def __init__(self, config: Any) -> None: ...
 
     def setup(self) -> dict[str, str]:
         """Load what every lease needs; the stack that it computes on."""

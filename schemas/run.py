@@ -5,10 +5,27 @@ run.json is written by `plan`, generator.json by the first `generate`.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from schemas.config import DatasetConfig
 from schemas.settings import as_plain, fingerprint, settings
+
+
+class Making(Protocol):
+    """What the shards of a folder are made by."""
+
+    @property
+    def record(self) -> str:
+        """Which record it is; its file has this name."""
+        ...
+
+    def fingerprint(self) -> str:
+        """Stands in every done.json for all that may not change."""
+        ...
+
+    def may_differ(self) -> dict[str, str]:
+        """What a later run may change, and has to say so."""
+        ...
 
 
 @settings

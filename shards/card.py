@@ -61,7 +61,7 @@ def _body(run: Run, shards: Sequence[str], done: Mapping[str, ShardDone]) -> lis
         if planned:
             facts = [done[shard] for shard in planned if shard in done]
             ok, failed = sum(f.ok for f in facts), sum(f.failed for f in facts)
-            num_bytes = sum(f.tar.bytes for f in facts)
+            num_bytes = sum(f.tar_bytes for f in facts)
             lines.append(
                 f"| {split} | {len(facts):,} of {len(planned):,} | {ok:,} | {failed:,} "
                 f"| {num_bytes:,} |"

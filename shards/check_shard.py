@@ -75,6 +75,8 @@ class ShardCheck:
             done = read_done(self._done)
         except ValueError as error:
             return self._say("damaged", str(error))
+        if done.tar is None:
+            return self._say("damaged", f"{self._done.name} tells of no tar")
         if self._fingerprint not in (None, done.made_by):
             self._say("of another making", f"{self._done.name} does not name {layout.GENERATOR}")
         if not self._rows.exists() or not self._tar.exists():
@@ -92,7 +94,7 @@ class ShardCheck:
         length = self._tar.stat().st_size
         whole = self._is_right_file(self._tar, done.tar)
         self._found.bytes = length
-        if length == done.tar.bytes:
+        if length == done.tar_bytes:
             self._check_members(rows)
             self._check_pictures(rows)
         assert whole or self._found.problems

@@ -130,6 +130,7 @@ def _index(now: State, prefix: str) -> bytes:
                 "sha256": facts.tar.sha256,
             }
             for facts in done
+            if facts.tar is not None
         ],
     }
     return json_bytes(index)

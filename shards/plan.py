@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -117,15 +117,13 @@ def shard_rows(plan: pa.Table) -> Iterator[tuple[str, pa.Table]]:
         start += counted["counts"]
 
 
-def planned_samples(plan: pa.Table) -> Iterator[tuple[str, tuple[PlannedSample, ...]]]:
-    """The samples of each shard."""
+def planned_samples(
+    plan: pa.Table, only: Collection[str] | None = None
+) -> Iterator[tuple[str, tuple[PlannedSample, ...]]]:
+    """The samples of each shard, or of some shards alone."""
     for shard, rows in shard_rows(plan):
-        yield shard, samples_of(rows)
-
-
-def samples_of(rows: pa.Table) -> tuple[PlannedSample, ...]:
-    """The planned samples that rows of a plan tell."""
-    return tuple(map(planned_sample, rows.to_pylist()))
+        if only is None or shard in only:
+            yield shard, tuple(map(planned_sample, rows.to_pylist()))
 
 
 def fraction_sizes(plan: pa.Table, fractions: tuple[float, ...]) -> dict[float, int]:

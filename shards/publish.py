@@ -35,26 +35,27 @@ class Publisher:
     def commit(self, staged: StagedShard) -> None:
         """Make a staged shard exist; ShardTaken when another publisher was first."""
         shard, folder = staged.done.shard, Path(staged.folder)
-        tar, rows = layout.tar_path(self._dataset, shard), layout.rows_path(self._dataset, shard)
         done = layout.done_path(self._dataset, shard)
+        files = {folder / "parquet": layout.rows_path(self._dataset, shard)}
+        if staged.done.tar is not None:
+            files = {folder / "tar": layout.tar_path(self._dataset, shard), **files}
         self._owner.check()
-        filesystem.make_folder(tar.parent)
+        filesystem.make_folder(done.parent)
         try:
-            # The tar's name is the lock: who links it goes on, everyone else fails here.
-            filesystem.publish_file(folder / "tar", tar)
-            filesystem.publish_file(folder / "parquet", rows)
-            filesystem.sync_folder(tar.parent)
+            # The first name is the lock: who links it goes on, everyone else fails here.
+            for own, name in files.items():
+                filesystem.publish_file(own, name)
+            filesystem.sync_folder(done.parent)
             self._owner.check()
             # A driver that slept through its own takeover may have lost one of the names since.
-            mine = filesystem.same_file(folder / "tar", tar)
-            if not mine or not filesystem.same_file(folder / "parquet", rows):
+            if not all(filesystem.same_file(own, name) for own, name in files.items()):
                 raise ShardTaken(f"{shard}: another publisher took its name")
             filesystem.publish_file(folder / "done.json", done)
         except FileExistsError as error:
             raise ShardTaken(f"{shard}: {error.filename2} is there already") from None
         finally:
             filesystem.remove_staged(folder)
-        filesystem.sync_folder(tar.parent)
+        filesystem.sync_folder(done.parent)
 
 
 def read_done(path: Path) -> ShardDone:
@@ -153,6 +154,8 @@ def _examine(dataset: Path, shard: str) -> tuple[ShardDone | None, str | None]:
     except ValueError as error:
         return None, f"{done.name} is damaged: {error}"
     for path, wanted in ((tar, facts.tar), (rows, facts.parquet)):
+        if wanted is None:
+            continue
         if not path.exists():
             return None, f"{done.name} without {path.name}"
         length = path.stat().st_size

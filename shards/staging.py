@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -51,11 +52,8 @@ class ShardStage:
         """`images` says for each stage what all its pictures share: model, steps and so on."""
         self._lease, self._shared, self._size_px = lease, images, size_px
         self._made_by = made_by
-        # Its own even beside a worker of a killed driver that still stages the same attempt.
-        name = f"{layout.staging_name(lease.shard)}.{lease.attempt}-{secrets.token_hex(4)}"
-        self._folder = dataset / filesystem.STAGING / name
         with ends_the_run():
-            filesystem.make_folder(self._folder)
+            self._folder = _new_folder(dataset, lease)
             self._tar = TarWriter(self._folder / "tar")
         self._samples: list[Sample] = []
         self._finished = False
@@ -108,15 +106,7 @@ class ShardStage:
             tar=tar,
             parquet=rows,
         )
-        filesystem.write_new(self._folder / "done.json", json_bytes(asdict(done)))
-        filesystem.sync_folder(self._folder)
-        return StagedShard(
-            done=done,
-            attempt=self._lease.attempt,
-            folder=str(self._folder),
-            seconds=seconds,
-            failures=dict(failures),
-        )
+        return _staged(self._folder, self._lease, done, failures, seconds)
 
     def _sample(
         self,
@@ -155,6 +145,50 @@ class ShardStage:
         self._tar.close()
         if not self._finished:
             filesystem.remove_staged(self._folder)
+
+
+def stage_rows(
+    root: Path, lease: Lease, table: pa.Table, failures: Counter[str], *, made_by: str, begun: float
+) -> StagedShard:
+    """Stage a shard of rows alone; `failures` counts reasons, `begun` is a monotonic time."""
+    with ends_the_run():
+        folder = _new_folder(root, lease)
+        try:
+            done = ShardDone(
+                shard=lease.shard,
+                made_by=made_by,
+                planned=table.num_rows,
+                ok=table.num_rows - failures.total(),
+                failed=failures.total(),
+                tar=None,
+                parquet=filesystem.write_new(folder / "parquet", parquet_bytes(table)),
+            )
+            return _staged(folder, lease, done, failures, time.monotonic() - begun)
+        except BaseException:
+            filesystem.remove_staged(folder)
+            raise
+
+
+def _new_folder(root: Path, lease: Lease) -> Path:
+    """Its own even beside a worker of a killed driver that still stages the same attempt."""
+    name = f"{layout.staging_name(lease.shard)}.{lease.attempt}-{secrets.token_hex(4)}"
+    folder = root / filesystem.STAGING / name
+    filesystem.make_folder(folder)
+    return folder
+
+
+def _staged(
+    folder: Path, lease: Lease, done: ShardDone, failures: Counter[str], seconds: float
+) -> StagedShard:
+    filesystem.write_new(folder / "done.json", json_bytes(asdict(done)))
+    filesystem.sync_folder(folder)
+    return StagedShard(
+        done=done,
+        attempt=lease.attempt,
+        folder=str(folder),
+        seconds=seconds,
+        failures=dict(failures),
+    )
 
 
 def member_facts(planned: PlannedSample, size_px: int) -> bytes:

@@ -33,7 +33,7 @@ def summary(dataset: Path) -> dict[str, Any]:
         "planned": plan.num_rows,
         "ok": sum(done.ok for done in now.done.values()),
         "failed": sum(done.failed for done in now.done.values()),
-        "bytes": sum(done.tar.bytes + done.parquet.bytes for done in now.done.values()),
+        "bytes": sum(done.num_bytes for done in now.done.values()),
         "size_px": run.config.dataset.size_px,
         "prompt": run.config.dataset.prompt,
         "stages": _stages(run.config.dataset.stages, as_plain(run.config)["stage"], generator),
@@ -88,6 +88,6 @@ def _splits(now: State, plan: pa.Table) -> dict[str, Any]:
                 "failed": sum(facts.failed for facts in done),
                 "shards": len(done),
                 "shards_planned": len(shards),
-                "bytes": sum(facts.tar.bytes for facts in done),
+                "bytes": sum(facts.tar_bytes for facts in done),
             }
     return splits

@@ -45,6 +45,8 @@ class GenerateConfig:
     record: GeneratorRecord
     # The dataset whose published sources are taken, where they were made before.
     sources: str | None = None
+    # A folder of each node for a copy of the weights.
+    weights_to: str | None = None
 
 
 class GenerateShard:
@@ -54,6 +56,7 @@ class GenerateShard:
         self._dataset = Path(config.dataset)
         self._config, self._record = config.config, config.record
         self._sources = None if config.sources is None else Path(config.sources)
+        self._weights_to = None if config.weights_to is None else Path(config.weights_to)
         self.generator: Generator = build_generator(config.config)
 
     def setup(self) -> dict[str, str]:
@@ -67,6 +70,8 @@ class GenerateShard:
                 f"{numerics}, the driver with {revisions} and {agreed}; give all nodes the same "
                 "code, models and devices"
             )
+        if self._weights_to is not None:
+            self.generator.copy_weights(self._weights_to, self._record.models)
         given = () if self._sources is None else ("source",)
         self.generator.load([stage for stage in self._config.dataset.stages if stage not in given])
         on = self.generator.gpu() or processor()

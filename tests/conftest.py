@@ -79,3 +79,20 @@ def _generated_once(tmp_path_factory: pytest.TempPathFactory, small_config: Path
 def generated(_generated_once: Path, tmp_path: Path) -> Path:
     """A whole dataset with several shards of every split, for this test to break."""
     return Path(shutil.copytree(_generated_once, tmp_path / "medium"))
+
+
+@pytest.fixture
+def files() -> Callable[..., dict[str, bytes]]:
+    """Reads every file of a dataset that does not tell of one run alone."""
+
+    def read(dataset: Path, *also_left_out: str) -> dict[str, bytes]:
+        left_out = {"owners", "quarantine", ".staging", *also_left_out}
+        return {
+            path.relative_to(dataset).as_posix(): path.read_bytes()
+            for path in sorted(dataset.rglob("*"))
+            if path.is_file()
+            and path.relative_to(dataset).parts[0] not in left_out
+            and not path.name.startswith("events")
+        }
+
+    return read

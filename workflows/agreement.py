@@ -20,12 +20,18 @@ def agree(
     dataset: Path, run: Run, plan: pa.Table, filling: Filling, console: Console, *, mend: bool
 ) -> GeneratorRecord:
     """What makes the pictures, fixed by the first run or the same as then; and its truth."""
+    from shards import layout
     from shards.run import agree_on_generator, read_generator
     from tasks.making import making_of
 
     if mend:
         _set_aside_wrong_generator(dataset, run, filling)
+    # The truth is published after generator.json. Looked at in the other order, that of another
+    # part that begins just now would seem to be nobody's.
+    truth_is_there = (dataset / layout.TRUTH).exists()
     earlier = read_generator(dataset)
+    if truth_is_there and earlier is None:
+        filling.set_aside(layout.TRUTH, f"has no {layout.GENERATOR}")
     with _truth(dataset, run, plan, earlier, filling, mend=mend) as truth:
         differences = agree_on_generator(
             dataset, making_of(run.config, run.plan.sha256, truth), mend=mend
@@ -76,10 +82,10 @@ def _truth(
     path = dataset / layout.TRUTH
     tables = truth_tables(run.config, plan)
     wrong = what_is_wrong_with_truth(dataset, earlier.truth) if earlier else "is missing"
-    if wrong and path.exists():
-        if earlier and not mend:
+    if earlier and wrong and path.exists():
+        if not mend:
             raise ValueError(f"{path}: {wrong}; relume generate --mend sets it aside")
-        filling.set_aside(layout.TRUTH, wrong if earlier else f"has no {layout.GENERATOR}")
+        filling.set_aside(layout.TRUTH, wrong)
     if tables is None or not wrong:
         yield earlier.truth if earlier else None
         return

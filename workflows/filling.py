@@ -24,7 +24,7 @@ from schemas.lease import (
     WorkerReady,
 )
 from schemas.part import WHOLE
-from schemas.run import GeneratorRecord
+from schemas.run import Making
 from shards import events, filesystem, layout
 from shards.check_shard import MEND
 from shards.owner import Owner
@@ -99,15 +99,18 @@ class Filling:
         self._console.warn(f"{where}: {what}; set aside in {folder}")
         self.note("set-aside", where=where, reason=what)
 
-    def outstanding(self, agreed: GeneratorRecord, *, retry_failed: bool) -> list[str]:
-        """Shards of the part that do not exist; those given up before only when asked for."""
+    def outstanding(self, agreed: Making, *, retry_failed: bool, mend: str) -> list[str]:
+        """Shards of the part that do not exist; those given up before only when asked for.
+
+        `mend` says what to do about a shard of another making.
+        """
         self._expected = agreed.may_differ()
         done = published(self._dataset, self.shards)
         for shard, facts in done.items():
             if facts.made_by != agreed.fingerprint():
                 raise ValueError(
                     f"{shard}: was made with other settings, models or numerics than "
-                    f"{layout.GENERATOR} says; relume generate {self._dataset} --mend sets it aside"
+                    f"{agreed.record}.json says; {mend}"
                 )
         given_up = self.given_up()
         skipped = [shard for shard in given_up if shard not in done and not retry_failed]
@@ -189,7 +192,7 @@ class Filling:
             self.note("shard-taken", shard=done.shard, attempt=staged.attempt, error=str(error))
             return
         self.worker_s += staged.seconds
-        self.made.update(shards=1, samples=done.planned, failed=done.failed, bytes=done.tar.bytes)
+        self.made.update(shards=1, samples=done.planned, failed=done.failed, bytes=done.num_bytes)
         self.note(
             "shard-published",
             shard=done.shard,

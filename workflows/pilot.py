@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,20 +29,24 @@ def plan_pilot(out: Path, run: Run, plan: pa.Table, count: int) -> None:
     publish_run(out, replace(run, plan=identity, part_of=run.plan), data)
 
 
-def tell_cost_of_whole(console: Console, filling: Filling, whole: int) -> None:
-    """What the whole plan will take at the rate of the pilot."""
-    samples = filling.made["samples"]
-    if not samples:
-        console.note("nothing was made now, so the cost of the whole is not known")
+def tell_cost_of_whole(console: Console, phases: Sequence[Filling], whole: int) -> None:
+    """What the whole plan will take at the rate of the pilot, in all of its phases."""
+    if not all(phase.made["samples"] for phase in phases):
+        console.note(
+            "nothing was made now, or nothing in one of two phases, so the cost of the whole is "
+            "not known; choose a new folder for --out"
+        )
         return
-    worker_s = filling.worker_s / samples
-    lasts = duration(worker_s * whole / filling.most_workers)
+    worker_s = sum(phase.worker_s / phase.made["samples"] for phase in phases)
+    num_bytes = sum(phase.made["bytes"] / phase.made["samples"] for phase in phases)
+    workers = min(phase.most_workers for phase in phases)
     console.heading(f"the whole plan of {whole:,} samples, at this rate")
     console.facts(
         {
             "work": f"{significant(worker_s * whole / 3600)} worker-hours, "
             f"{significant(worker_s)} s a sample, models loaded",
-            "time": f"{lasts} with {counted(filling.most_workers, 'worker')}, as many as now",
-            "disk": f"about {size(filling.made['bytes'] / samples * whole)}",
+            "time": f"{duration(worker_s * whole / workers)} with "
+            f"{counted(workers, 'worker')}, as many as now",
+            "disk": f"about {size(num_bytes * whole)}",
         }
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -16,6 +17,10 @@ Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 
 class Generator(Protocol):
     """Makes the pictures of samples, each from its prompt and its seeds alone."""
+
+    def copy_weights(self, place: Path, models: Mapping[str, ModelIdentity]) -> None:
+        """Have `load` read a copy in this folder of the node, made now where there is none."""
+        ...
 
     def load(self, stages: Sequence[Stage] | None = None) -> None:
         """Load the weights of these stages, of all by default; once per worker."""

@@ -33,7 +33,16 @@ def test_help_lists_exactly_the_verbs_that_are_there() -> None:
     done = relume("--help")
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, USAGE, "")
     # What verbs are made of has no `main` that takes a command line.
-    parts = {"agreement", "console", "deadline", "filling", "in_process", "phases", "pilot"}
+    parts = {
+        "agreement",
+        "console",
+        "deadline",
+        "filling",
+        "in_process",
+        "phases",
+        "pilot",
+        "workers",
+    }
     rest = {"__init__", "cli", *parts}
     there = {path.stem for path in Path("workflows").glob("*.py")} - rest
     assert there == set(VERBS)

@@ -49,17 +49,6 @@ batch_size = 4
 """
 
 
-def files(dataset: Path) -> dict[str, bytes]:
-    of_a_run = {"owners", "quarantine", ".staging"}
-    return {
-        path.relative_to(dataset).as_posix(): path.read_bytes()
-        for path in sorted(dataset.rglob("*"))
-        if path.is_file()
-        and path.relative_to(dataset).parts[0] not in of_a_run
-        and not path.name.startswith("events")
-    }
-
-
 @pytest.fixture
 def flux(tmp_path: Path) -> Callable[[str], Path]:
     """Plans a dataset of pairs of tiny FLUX checkpoints."""
@@ -76,7 +65,9 @@ def flux(tmp_path: Path) -> Callable[[str], Path]:
     return make
 
 
-def test_flux_in_two_phases_is_flux_in_one(flux: Callable[[str], Path]) -> None:
+def test_flux_in_two_phases_is_flux_in_one(
+    files: Callable[..., dict[str, bytes]], flux: Callable[[str], Path]
+) -> None:
     fused, phased = flux("fused"), flux("phased")
     assert main(["generate", "--here", str(fused)]) == 0
     assert main(["generate", "--here", str(phased), "--placement", "two-phase"]) == 0
@@ -91,7 +82,10 @@ def test_flux_in_two_phases_is_flux_in_one(flux: Callable[[str], Path]) -> None:
 
 
 def test_two_phases_by_parts_and_after_damage(
-    planned: Callable[..., Path], generated: Path, tmp_path: Path
+    files: Callable[..., dict[str, bytes]],
+    planned: Callable[..., Path],
+    generated: Path,
+    tmp_path: Path,
 ) -> None:
     dataset, sources = planned("medium"), tmp_path / "sources"
     argv = ["generate", "--here", str(dataset), "--placement", "two-phase"]
@@ -102,11 +96,52 @@ def test_two_phases_by_parts_and_after_damage(
     assert main(argv) == 0
     assert list(verify(dataset)) == []
     assert files(dataset) == files(generated)
-    assert list(verify(sources)) == []
+    # The targets of the damaged sources exist, so nobody needs these any more.
+    assert [problem.where for problem in verify(sources)] == ["train/shard-000000"]
+
+
+def test_a_damaged_pair_of_a_complete_dataset_is_made_in_two_phases_too(
+    files: Callable[..., dict[str, bytes]],
+    planned: Callable[..., Path],
+    generated: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    dataset = planned("medium")
+    argv = ["generate", "--here", str(dataset), "--placement", "two-phase"]
+    assert main(argv) == 0
+    tar = dataset / "train/shard-000001.tar"
+    damaged = bytearray(tar.read_bytes())
+    damaged[-2000] ^= 1
+    tar.unlink()
+    tar.write_bytes(damaged)
+    sources = dataset.with_name(f"{dataset.name}-sources")
+    shutil.rmtree(sources)
+    capfd.readouterr()
+    assert main([*argv, "--mend"]) == 0
+    told = capfd.readouterr().out
+    # Only what the damaged shard needs is made, its sources first.
+    assert f"{sources}: 1 of" in told
+    assert [path.name for path in sources.glob("*/*.tar")] == ["shard-000001.tar"]
+    assert files(dataset) == files(generated)
+
+
+def test_a_pilot_in_two_phases_counts_both(
+    planned: Callable[..., Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pilot = tmp_path / "pilot"
+    argv = ["generate", "--here", str(planned("medium")), "--placement", "two-phase"]
+    argv += ["--limit", "4", "--out", str(pilot)]
+    assert main(argv) == 0
+    assert "worker-hours" in capfd.readouterr().out
+    (pilot / "train/shard-000000.tar").unlink()
+    assert main(argv) == 0
+    assert "nothing in one of two phases" in capfd.readouterr().err
 
 
 def test_a_failed_source_fails_its_sample_as_it_would_in_one_go(
-    planned: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+    files: Callable[..., dict[str, bytes]],
+    planned: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     make = ProceduralGenerator.make
 
@@ -139,7 +174,9 @@ def test_flux_fits_beside_itself_from_eighty_gigabytes_on(gpu_gib: int, phased: 
     assert too_large(weights, gpu_gib * GIB) is phased
 
 
-def test_flux_in_two_phases_killed_in_each_of_them(flux: Callable[[str], Path]) -> None:
+def test_flux_in_two_phases_killed_in_each_of_them(
+    files: Callable[..., dict[str, bytes]], flux: Callable[[str], Path]
+) -> None:
     """Kill -9 while sources are made, and while targets are; then the same command."""
     fused, phased = flux("fused"), flux("phased")
     assert main(["generate", "--here", str(fused)]) == 0

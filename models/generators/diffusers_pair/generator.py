@@ -14,6 +14,7 @@ from models.generators.diffusers_pair.checkpoint import Checkpoint, find_checkpo
 from models.generators.diffusers_pair.checksums import sha256_of
 from models.generators.diffusers_pair.families import Encoded, encode_prompts, family_of
 from models.generators.diffusers_pair.loading import Loader, Pipeline
+from models.generators.diffusers_pair.local_copy import local_copy
 from models.generators.generator import Pixels
 from schemas.config import DatasetConfig, DiffusersSettings
 from schemas.endings import CannotGoOn
@@ -22,6 +23,8 @@ from schemas.sample import STAGES, PlannedSample, Stage
 
 # A picture made alone has other bytes than the same picture in company.
 LEAST_BATCH = 2
+# Before the name of a LoRA's file, among the files of its model.
+_LORA = "lora/"
 
 
 class DiffusersGenerator:
@@ -37,7 +40,15 @@ class DiffusersGenerator:
         self._device = there if self._settings.device == "auto" else self._settings.device
         # What is loaded; benchmarks put pipelines here that were never files.
         self.pipelines: dict[Stage, Pipeline] = {}
+        self._copies: dict[Stage, Checkpoint] = {}
         self._encoded: dict[tuple[Hashable, tuple[str, ...]], Encoded] = {}
+
+    def copy_weights(self, place: Path, models: Mapping[str, ModelIdentity]) -> None:
+        """Load from a copy in this folder, made now where there is none."""
+        for stage in self._stages:
+            sums = models[stage].weights
+            own = {name: sums[name] for name in sums if not name.startswith(_LORA)}
+            self._copies[stage] = local_copy(self._found(stage), own, place)
 
     def load(self, stages: Sequence[Stage] | None = None) -> None:
         """Load the models of these stages, of all by default."""
@@ -68,7 +79,7 @@ class DiffusersGenerator:
             sums = checkpoint.sha256()
             lora = self._lora(stage)
             if lora:
-                sums[f"lora/{lora.name}"] = sha256_of([lora])[lora]
+                sums[f"{_LORA}{lora.name}"] = sha256_of([lora])[lora]
             found[stage] = ModelIdentity(
                 model=checkpoint.model, revision=checkpoint.revision, weights=sums
             )
@@ -183,6 +194,9 @@ class DiffusersGenerator:
         return np.divide(to_levels(source), 255, dtype=np.float32)
 
     def _checkpoint(self, stage: Stage) -> Checkpoint:
+        return self._copies.get(stage) or self._found(stage)
+
+    def _found(self, stage: Stage) -> Checkpoint:
         try:
             return find_checkpoint(self._stage[stage].model, self._stage[stage].revision)
         except ValueError as error:

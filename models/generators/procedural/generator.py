@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from models.generators.generator import Pixels
 from models.generators.procedural.painter import (
@@ -37,6 +38,9 @@ class ProceduralGenerator:
                     raise ValueError(
                         f"stage.{stage}.{field} = {value!r}: this painter is {wanted!r}"
                     )
+
+    def copy_weights(self, place: Path, models: Mapping[str, ModelIdentity]) -> None:
+        """Nothing to copy."""
 
     def load(self, stages: Sequence[Stage] | None = None) -> None:
         """Nothing to load."""

@@ -1,0 +1,85 @@
+"""Where leases are worked out: on the actors of a Ray cluster, or in this process alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from workflows.console import Console
+
+if TYPE_CHECKING:
+    from schemas.lease import Lease, Outcome, StagedShard, Worker
+
+    RunLeases = Callable[[Iterator[Lease], int], Generator[StagedShard | Outcome]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerArguments:
+    """What every verb takes that works shards out."""
+
+    part: str = "1/1"
+    """only part i of n of the shards, as i/n, for the jobs of an array"""
+    retry_failed: Annotated[bool, tyro.conf.arg(help="take up shards that were given up")] = False
+    address: str | None = None
+    """Ray cluster to run on; without it that of RAY_ADDRESS, else one of this process alone"""
+    workers: int | None = None
+    """at most so many workers; without it as many as the cluster has room for"""
+    lease_timeout_s: float = 3600.0
+    """a shard that takes longer than this has failed"""
+    deadline: str | None = None
+    """start no shard that would not end by then: 2026-11-30T06:00, 3h30min or none; without it the
+    end of the Slurm job, where there is one"""
+    here: Annotated[bool, tyro.conf.arg(help="in this process, without Ray")] = False
+
+    def check(self, *places: Path | None) -> None:
+        """What these options say by themselves, and about each other; and about folders."""
+        if self.workers is not None and self.workers < 1:
+            raise ValueError(f"--workers {self.workers}: should be at least 1")
+        if self.here and (self.address or self.workers):
+            raise ValueError("--here: is without Ray; leave out --address and --workers")
+        if not 0 < self.lease_timeout_s < float("inf"):
+            raise ValueError(f"--lease-timeout-s {self.lease_timeout_s}: should be more than 0")
+        for place in places:
+            # A submitted job runs in a temporary copy of the tree, and what is in there is lost.
+            if place and "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ and not place.is_absolute():
+                raise ValueError(f"{place}: under a Ray job the dataset's path must be absolute")
+
+
+@contextmanager
+def at_work(
+    arguments: WorkerArguments,
+    worker: type[Worker[StagedShard]],
+    config: Any,
+    *,
+    needs_gpu: bool,
+    deadline: float | None,
+    sign: Path,
+    console: Console,
+) -> Iterator[tuple[RunLeases, Callable[[], float] | None]]:
+    """What does the leases, and how busy it is; the connection to it ends with the block."""
+    if arguments.here:
+        from workflows import in_process
+
+        yield lambda leases, count: in_process.run(leases, count, worker(config), deadline), None
+        return
+    from cluster.actor import Sign
+    from cluster.connect import connected
+    from cluster.engine import Engine
+    from cluster.seats import Seats
+
+    seats = Seats(
+        num_gpus=1.0 if needs_gpu else 0.0,
+        most=arguments.workers,
+        lease_timeout_s=arguments.lease_timeout_s,
+        sign=Sign(str(sign.absolute())),
+    )
+    with connected(arguments.address) as where:
+        console.note(f"on Ray: {where}")
+        engine = Engine(worker, config, seats, deadline=deadline)
+        yield engine.run, lambda: engine.usage.busy_share
