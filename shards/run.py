@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from schemas.run import GeneratorRecord, Run
-from schemas.settings import as_plain, fingerprint, resolve
+from schemas.settings import as_plain, fingerprint
 from shards import filesystem, layout
-from shards.encoding import json_bytes
 from shards.plan import CONFIG_KEY, read_plan
 from shards.publish import quarantine, read_done
+from shards.record_file import (
+    agree_on_record,
+    differences,
+    listed,
+    publish_record,
+    read_record,
+)
 
 _REPLAN = "the same relume plan as before sets it aside and writes the right one"
-Record = TypeVar("Record", Run, GeneratorRecord)
 
 
 def read_run(dataset: Path) -> Run:
@@ -29,7 +32,7 @@ def read_run(dataset: Path) -> Run:
         what = f"has no {layout.RUN}" if dataset.is_dir() else "is no folder of a dataset"
         raise ValueError(f"{dataset}: {what}; make one with relume plan --out")
     try:
-        return _read(path, Run)
+        return read_record(path, Run)
     except ValueError as error:
         raise ValueError(f"{error}\n  {_REPLAN}") from None
 
@@ -63,7 +66,7 @@ def publish_run(dataset: Path, run: Run, plan: bytes) -> bool:
     if not path.exists():
         filesystem.make_folder(dataset)
         _publish_plan(dataset / layout.PLAN, plan)
-        if _publish(path, run):
+        if publish_record(path, run):
             # Another `plan` may have put its own there meanwhile; whose run.json this is decides.
             _publish_plan(dataset / layout.PLAN, plan)
             return True
@@ -112,7 +115,7 @@ def read_generator(dataset: Path) -> GeneratorRecord | None:
     """What makes the pictures; None when none was ever made."""
     path = dataset / layout.GENERATOR
     try:
-        return _read(path, GeneratorRecord) if path.exists() else None
+        return read_record(path, GeneratorRecord) if path.exists() else None
     except ValueError as error:
         raise ValueError(f"{error}\n  relume generate {dataset} --mend sets it aside") from None
 
@@ -126,34 +129,11 @@ def agree_on_generator(dataset: Path, record: GeneratorRecord, *, mend: bool = F
     path = dataset / layout.GENERATOR
     if not path.exists():
         _refuse_other_shards(dataset, record, mend=mend)
-    if _publish(path, record):
-        return []
-    earlier = _read(path, GeneratorRecord)
-    different = differences(earlier.must_match(), record.must_match())
-    if different:
-        raise ValueError(
-            f"{dataset}: was begun with other settings, models or numerics; plan a new dataset for "
-            f"these. They differ in{listed(different)}"
-        )
-    return differences(earlier.may_differ(), record.may_differ())
-
-
-def differences(before: Mapping[str, Any], now: Mapping[str, Any], path: str = "") -> list[str]:
-    """Each leaf that differs, by its path: `numerics.dtype: 'bfloat16', now 'float32'`."""
-    found = []
-    for key in sorted({*before, *now}):
-        old, new = before.get(key), now.get(key)
-        where = f"{path}{key}"
-        if isinstance(old, Mapping) and isinstance(new, Mapping):
-            found += differences(old, new, f"{where}.")
-        elif old != new:
-            found.append(f"{where}: {old!r}, now {new!r}")
-    return found
-
-
-def listed(items: Sequence[str]) -> str:
-    """One item on the same line, several on lines of their own."""
-    return f" {items[0]}" if len(items) == 1 else "".join(f"\n  {item}" for item in items)
+    return agree_on_record(
+        path,
+        record,
+        "was begun with other settings, models or numerics; plan a new dataset for these",
+    )
 
 
 def _publish_plan(path: Path, plan: bytes) -> bool:
@@ -199,21 +179,3 @@ def _refuse_other_shards(dataset: Path, record: GeneratorRecord, *, mend: bool) 
             f"{next(iter(found.values()))}: was made with other settings, models or numerics, and "
             f"{layout.GENERATOR}, which would name them, is gone; take it from a backup"
         )
-
-
-def _publish(path: Path, record: Record) -> bool:
-    try:
-        filesystem.publish_bytes(path.parent, path, json_bytes(as_plain(record)))
-    except FileExistsError:
-        return False
-    return True
-
-
-def _read(path: Path, kind: type[Record]) -> Record:
-    try:
-        tables = json.loads(path.read_bytes())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: is damaged: {error}") from None
-    if not isinstance(tables, dict):
-        raise ValueError(f"{path}: is damaged: no object, but {type(tables).__name__}")
-    return resolve(kind, tables, str(path))

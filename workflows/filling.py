@@ -37,7 +37,7 @@ from shards.publish import (
     quarantine,
     set_aside,
 )
-from shards.run import differences
+from shards.record_file import differences
 from shards.verify import verify
 from workflows.console import Console, counted
 

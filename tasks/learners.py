@@ -1,0 +1,304 @@
+"""What happens in one training step, for each objective: its networks, its losses, its phases.
+
+A learner knows one process's pictures. It does not know where they come from, when it is saved, or
+what the epoch is.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Adam
+
+from models.heads.blocks import HeadNetwork
+from models.heads.build import build_discriminator, build_network
+from models.heads.image_pool import ImagePool
+from models.heads.losses import (
+    CycleLoss,
+    cycle_difference,
+    discriminator_loss,
+    l1,
+    paired_loss,
+    scored_real,
+)
+from schemas.seeds import stable_hash
+from schemas.train import (
+    CycleObjective,
+    NumericsSettings,
+    PairedObjective,
+    Pix2pixObjective,
+    TrainConfig,
+)
+from tasks.ranks import Ranks
+
+Losses = dict[str, Tensor]
+Perceptual = Callable[[Tensor, Tensor], Tensor]
+
+
+class Learner(ABC):
+    """Networks that learn together, and their optimisers."""
+
+    def __init__(self, config: TrainConfig, ranks: Ranks, device: torch.device) -> None:
+        self._config, self._ranks, self._device = config, ranks, device
+        self.networks: dict[str, nn.Module] = {}
+        self.optimisers: dict[str, Adam] = {}
+        self.pools: dict[str, ImagePool] = {}
+        self._run: dict[str, Callable[..., Tensor]] = {}
+        self._trained: dict[str, list[nn.Module]] = {}
+
+    @property
+    def head(self) -> HeadNetwork:
+        """The network from sources to targets."""
+        head = self.networks["to_target"]
+        assert isinstance(head, HeadNetwork)
+        return head
+
+    def step(self, sources: Tensor, targets: Tensor, parts: int) -> Losses:
+        """One step on pictures (N, 3, H, W) in -1..1, worked out in parts; the losses' means."""
+        found: dict[str, list[Tensor]] = {}
+        pieces = list(zip(sources.chunk(parts), targets.chunk(parts), strict=True))
+        for name, losses in self._phases(pieces):
+            for loss in losses:
+                # Each part's share of the mean over the batch.
+                torch.autograd.backward(loss.pop("objective") / parts)
+                for key, value in loss.items():
+                    found.setdefault(key, []).append(value.detach())
+            found[f"gradient {name}"] = [self._apply(name)]
+        return {key: torch.stack(values).mean() for key, values in found.items()}
+
+    @abstractmethod
+    def _phases(
+        self, pieces: list[tuple[Tensor, Tensor]]
+    ) -> Iterator[tuple[str, Iterable[Losses]]]:
+        """The phases of a step: which optimiser, and the losses of each piece as they are needed.
+
+        The loss named `objective` is what is minimised.
+        """
+
+    def _add(self, optimiser: str, **networks: nn.Module) -> None:
+        """Have networks trained by one optimiser, all processes from the same weights."""
+        numerics = self._config.numerics
+        for name, network in networks.items():
+            network.to(self._device)
+            if numerics.channels_last:
+                network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self._ranks.share_weights(network)
+            self.networks[name] = network
+            self._run[name] = torch.compile(network) if numerics.compile else network
+        settings = self._config.optimiser
+        self.optimisers[optimiser] = Adam(
+            [one for network in networks.values() for one in network.parameters()],
+            lr=settings.learning_rate,
+            betas=(settings.beta1, settings.beta2),
+            fused=True,
+        )
+        self._trained[optimiser] = list(networks.values())
+
+    def _apply(self, optimiser: str) -> Tensor:
+        """One step of an optimiser on gradients of all processes; the norm of the gradient."""
+        networks = self._trained[optimiser]
+        for network in networks:
+            self._ranks.average(network)
+        gradients = [
+            one.grad for network in networks for one in network.parameters() if one.grad is not None
+        ]
+        norm = nn.utils.get_total_norm(gradients)
+        self.optimisers[optimiser].step()
+        self.optimisers[optimiser].zero_grad(set_to_none=True)
+        return norm
+
+    def _seed(self, *parts: str | int) -> int:
+        return stable_hash(self._config.seed, *parts)
+
+    def state(self) -> dict[str, Any]:
+        """What all processes share: weights and optimisers."""
+        return {
+            "networks": {name: one.state_dict() for name, one in self.networks.items()},
+            "optimisers": {name: one.state_dict() for name, one in self.optimisers.items()},
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Continue from such a state."""
+        for name, network in self.networks.items():
+            network.load_state_dict(state["networks"][name])
+        for name, optimiser in self.optimisers.items():
+            optimiser.load_state_dict(state["optimisers"][name])
+
+
+class PairedLearner(Learner):
+    """The pairwise U-Net's way, Eq. 1."""
+
+    def __init__(
+        self, config: TrainConfig, ranks: Ranks, device: torch.device, perceptual: Perceptual
+    ) -> None:
+        super().__init__(config, ranks, device)
+        assert isinstance(config.objective, PairedObjective)
+        self._objective, self._perceptual = config.objective, perceptual
+        self._add("head", to_target=build_network(config.network, self._seed("to_target")))
+
+    def _phases(
+        self, pieces: list[tuple[Tensor, Tensor]]
+    ) -> Iterator[tuple[str, Iterable[Losses]]]:
+        yield "head", (self.losses(self._run["to_target"], *piece) for piece in pieces)
+
+    def losses(self, run: Callable[..., Tensor], source: Tensor, target: Tensor) -> Losses:
+        """Eq. 1 of a network's output; the validation loss is the same."""
+        with autocast(self._config.numerics, self._device):
+            output = run(source)
+            loss = paired_loss(source, target, output, self._perceptual, self._objective.structure)
+        objective = (
+            self._objective.structure_weight * loss.structure
+            + self._objective.perceptual_weight * loss.perceptual
+        )
+        return {
+            "objective": objective,
+            "loss": objective,
+            "structure": loss.structure,
+            "perceptual": loss.perceptual,
+        }
+
+
+class Pix2pixLearner(Learner):
+    """A head and a discriminator that sees its input too."""
+
+    def __init__(self, config: TrainConfig, ranks: Ranks, device: torch.device) -> None:
+        super().__init__(config, ranks, device)
+        assert isinstance(config.objective, Pix2pixObjective)
+        self._objective = config.objective
+        self._add("head", to_target=build_network(config.network, self._seed("to_target")))
+        judge = build_discriminator(self._objective.discriminator, self._seed("judge"))
+        self._add("judge", judge=judge)
+
+    def _phases(
+        self, pieces: list[tuple[Tensor, Tensor]]
+    ) -> Iterator[tuple[str, Iterable[Losses]]]:
+        made: list[Tensor] = []
+        with frozen(self.networks["judge"]):
+            yield "head", (self._head(source, target, made) for source, target in pieces)
+        yield (
+            "judge",
+            (
+                self._judge(source, target, output)
+                for (source, target), output in zip(pieces, made, strict=True)
+            ),
+        )
+
+    def _head(self, source: Tensor, target: Tensor, made: list[Tensor]) -> Losses:
+        with autocast(self._config.numerics, self._device):
+            output = self._run["to_target"](source)
+            gan = scored_real(self._run["judge"](torch.cat([source, output], 1)))
+        near = l1(output, target)
+        made.append(output.detach())
+        loss = gan + self._objective.lambda_l1 * near
+        return {"objective": loss, "loss": loss, "gan": gan, "l1": near}
+
+    def _judge(self, source: Tensor, target: Tensor, output: Tensor) -> Losses:
+        with autocast(self._config.numerics, self._device):
+            beside = torch.cat([torch.cat([source, target], 1), torch.cat([source, output], 1)])
+            loss = discriminator_loss(*self._run["judge"](beside).chunk(2))
+        return {"objective": loss, "judge": loss}
+
+
+class CycleLearner(Learner):
+    """CycleGAN and ESA-CycleGAN, Eq. 2 and 3."""
+
+    def __init__(self, config: TrainConfig, ranks: Ranks, device: torch.device) -> None:
+        super().__init__(config, ranks, device)
+        assert isinstance(config.objective, CycleObjective)
+        self._objective = config.objective
+        self._add(
+            "generators",
+            to_target=build_network(config.network, self._seed("to_target")),
+            to_source=build_network(config.network, self._seed("to_source")),
+        )
+        judge = self._objective.discriminator
+        self._add(
+            "judges",
+            judge_target=build_discriminator(judge, self._seed("judge_target")),
+            judge_source=build_discriminator(judge, self._seed("judge_source")),
+        )
+        for side in ("target", "source"):
+            seed = self._seed("pool", side, ranks.rank)
+            self.pools[side] = ImagePool(self._objective.pool, seed)
+
+    def _phases(
+        self, pieces: list[tuple[Tensor, Tensor]]
+    ) -> Iterator[tuple[str, Iterable[Losses]]]:
+        made: list[tuple[Tensor, Tensor]] = []
+        with frozen(self.networks["judge_target"], self.networks["judge_source"]):
+            yield "generators", (self._generators(*piece, made) for piece in pieces)
+        yield (
+            "judges",
+            (self._judges(*piece, *outputs) for piece, outputs in zip(pieces, made, strict=True)),
+        )
+
+    def _generators(
+        self, source: Tensor, target: Tensor, made: list[tuple[Tensor, Tensor]]
+    ) -> Losses:
+        run, weights = self._run, self._objective
+        with autocast(self._config.numerics, self._device):
+            if weights.lambda_identity:
+                # One call for both is the same function, and faster.
+                as_target, same_target = run["to_target"](torch.cat([source, target])).chunk(2)
+                as_source, same_source = run["to_source"](torch.cat([target, source])).chunk(2)
+                identity = l1(same_target, target) + l1(same_source, source)
+            else:
+                as_target, as_source = run["to_target"](source), run["to_source"](target)
+                identity = None
+            back = run["to_source"](as_target), run["to_target"](as_source)
+            loss = CycleLoss(
+                gan_target=scored_real(run["judge_target"](as_target)),
+                gan_source=scored_real(run["judge_source"](as_source)),
+                cycle=cycle_difference(source, back[0], target, back[1]),
+                identity=identity,
+            )
+        made.append((as_target.detach(), as_source.detach()))
+        total = loss.total(weights.lambda_cycle, weights.lambda_identity)
+        parts = {name: value for name, value in loss._asdict().items() if value is not None}
+        return {"objective": total, "loss": total, **parts}
+
+    def _judges(
+        self, source: Tensor, target: Tensor, as_target: Tensor, as_source: Tensor
+    ) -> Losses:
+        losses: Losses = {}
+        for side, real, made in (("target", target, as_target), ("source", source, as_source)):
+            shown = self.pools[side].exchange(made)
+            with autocast(self._config.numerics, self._device):
+                scores = self._run[f"judge_{side}"](torch.cat([real, shown]))
+                losses[f"judge_{side}"] = discriminator_loss(*scores.chunk(2))
+        return {"objective": losses["judge_target"] + losses["judge_source"], **losses}
+
+
+def build_learner(
+    config: TrainConfig, ranks: Ranks, device: torch.device, perceptual: Perceptual | None
+) -> Learner:
+    """The learner of an objective; the paired one needs something perceptual."""
+    if isinstance(config.objective, CycleObjective):
+        return CycleLearner(config, ranks, device)
+    if isinstance(config.objective, Pix2pixObjective):
+        return Pix2pixLearner(config, ranks, device)
+    assert perceptual is not None
+    return PairedLearner(config, ranks, device, perceptual)
+
+
+def autocast(numerics: NumericsSettings, device: torch.device) -> torch.autocast:
+    """The number format of the inner work."""
+    enabled = numerics.precision == "bfloat16"
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)
+
+
+@contextmanager
+def frozen(*networks: nn.Module) -> Iterator[None]:
+    """Within it, networks give gradients to their input and gather none themselves."""
+    for network in networks:
+        network.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for network in networks:
+            network.requires_grad_(True)

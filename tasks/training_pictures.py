@@ -1,0 +1,170 @@
+"""Reads, decodes, crops and mirrors the pictures of training steps, in processes of its own.
+
+A step's pictures follow from its slots alone, so nothing depends on how many processes read. A
+picture that cannot be read, or whose crop shows nothing, is replaced by another sample's and told.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from schemas.sample import Stage
+from schemas.seeds import stable_hash
+from schemas.train import DataSettings, Phase
+from shards.reader import Reader
+from tasks.sampling import Order, Slot
+
+# A crop whose levels span less than this shows nothing: through instance norm it gives gradients
+# of 10^24.
+FLAT_LEVELS = 3
+# Crops of one picture that are tried, and then pictures.
+_CROPS, _PICTURES = 4, 8
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Pictures of a step as levels, (N, 3, H, W), and whom others stand in for."""
+
+    sources: Tensor
+    targets: Tensor
+    left_out: list[tuple[str, str]]
+
+
+class Unusable(ValueError):
+    """A picture that cannot be trained on; says which sample and why."""
+
+    def __init__(self, sample: str, why: str) -> None:
+        # Both arguments, so that it passes from one process to another.
+        super().__init__(sample, why)
+        self.sample, self.why = sample, why
+
+    def __str__(self) -> str:
+        return f"{self.sample}: {self.why}"
+
+
+class TrainingPictures(Dataset[Batch]):
+    """The batches of an epoch of one process, by step."""
+
+    def __init__(
+        self,
+        dataset: Path,
+        positions: NDArray[np.int64],
+        order: Order,
+        data: DataSettings,
+        crop_px: int | None,
+        share: slice,
+    ) -> None:
+        """`positions` are those of a Reader of train; `share` is this process's of each batch."""
+        self._reader = Reader(dataset, "train")
+        self._positions, self._order, self._share = positions, order, share
+        self._data, self._crop_px = data, crop_px
+
+    def __getitem__(self, place: tuple[int, int]) -> Batch:
+        """The batch of (epoch, step)."""
+        torch.set_num_threads(1)
+        sources, targets = [], []
+        left_out: list[tuple[str, str]] = []
+        for slot in self._order.batch(*place)[self._share]:
+            source, target = self._pair(slot, left_out)
+            sources.append(source)
+            targets.append(target)
+        return Batch(_stacked(sources), _stacked(targets), left_out)
+
+    def _pair(self, slot: Slot, left_out: list[tuple[str, str]]) -> tuple[_Levels, _Levels]:
+        """The two pictures of a slot; where these will not do, of the next samples in the draw."""
+        count = len(self._positions)
+        for further in range(_PICTURES):
+            try:
+                return self._crops(
+                    replace(
+                        slot,
+                        source=(slot.source + further) % count,
+                        target=(slot.target + further) % count,
+                    )
+                )
+            except Unusable as error:
+                if error.why != _FLAT and self._data.damaged == "stop":
+                    raise
+                left_out.append((error.sample, error.why))
+        sample, why = left_out[-1]
+        raise Unusable(sample, f"{why}, and so with {_PICTURES - 1} before it")
+
+    def _crops(self, slot: Slot) -> tuple[_Levels, _Levels]:
+        source = self._decoded(slot.source, "source")
+        target = self._decoded(slot.target, "target")
+        for attempt in range(_CROPS):
+            crops = (
+                self._crop(source, slot.source_seed, attempt),
+                self._crop(target, slot.target_seed, attempt),
+            )
+            if not any(map(_is_flat, crops)):
+                return crops
+        flat = slot.source if _is_flat(crops[0]) else slot.target
+        raise Unusable(self._id(flat), _FLAT)
+
+    def _crop(self, picture: _Levels, seed: int, attempt: int) -> _Levels:
+        chance = np.random.Generator(np.random.PCG64(stable_hash(seed, attempt)))
+        height, width = picture.shape[:2]
+        side = self._crop_px or min(height, width)
+        top, left = (int(chance.integers(0, long - side + 1)) for long in (height, width))
+        crop = picture[top : top + side, left : left + side]
+        return crop[:, ::-1] if self._data.flip and chance.random() < 0.5 else crop
+
+    def _decoded(self, sample: int, stage: Stage) -> _Levels:
+        try:
+            data = self._reader.read(int(self._positions[sample]), stage, check=True)
+            return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+        except (ValueError, OSError) as error:
+            raise Unusable(self._id(sample), f"the {stage} cannot be read: {error}") from None
+
+    def _id(self, sample: int) -> str:
+        return str(self._reader.rows.column("id")[int(self._positions[sample])].as_py())
+
+
+_Levels = NDArray[np.uint8]
+_FLAT = "shows nothing: all of its levels are alike"
+
+
+def _is_flat(crop: _Levels) -> bool:
+    return int(crop.max()) - int(crop.min()) < FLAT_LEVELS
+
+
+def batches(
+    pictures: TrainingPictures, order: Order, data: DataSettings, epochs: range, first_step: int
+) -> Iterator[Batch]:
+    """The batches of some epochs, the first of them from a step on; epochs follow without a gap."""
+    places = [(epoch, step) for epoch in epochs for step in range(order.num_steps)][first_step:]
+    yield from DataLoader(
+        pictures,
+        batch_size=None,
+        sampler=places,
+        num_workers=data.loader_workers,
+        pin_memory=torch.cuda.is_available(),
+        prefetch_factor=4 if data.loader_workers else None,
+        # A forked process would inherit the threads, handlers and locks of the trainer.
+        multiprocessing_context="forkserver" if data.loader_workers else None,
+    )
+
+
+def crop_side_px(size_px: int, phase: Phase) -> int:
+    """The side of a phase's crops; ValueError when the pictures are smaller."""
+    if phase.crop_px is not None and phase.crop_px > size_px:
+        raise ValueError(
+            f"phase.crop_px = {phase.crop_px}: the dataset's pictures are {size_px} px; "
+            "use smaller crops, or a dataset of larger pictures"
+        )
+    return phase.crop_px or size_px
+
+
+def _stacked(pictures: list[_Levels]) -> Tensor:
+    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
