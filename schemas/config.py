@@ -10,7 +10,7 @@ import re
 import string
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le
 
@@ -28,6 +28,10 @@ from schemas.settings import (
 
 # Enough for a portrait's prompt with a name in it; a prompt that needs more is refused.
 FAST_TOKENS = 64
+
+
+# Sections of a preset file that say nothing about datasets.
+OTHER_SECTIONS = frozenset({"train"})
 
 
 @settings
@@ -236,9 +240,14 @@ class DatasetConfig:
         yield from _stages_there(name, dataset, stage)
 
 
+def dataset_tables(path: Path) -> dict[str, Any]:
+    """The tables of a preset file without the sections of other verbs, which read their own."""
+    return {key: value for key, value in read_toml(path).items() if key not in OTHER_SECTIONS}
+
+
 def read_preset(path: Path) -> Preset:
-    """A preset file; a ValueError lists every mistake in it."""
-    return resolve(Preset, read_toml(path), str(path))
+    """A preset file; a ValueError lists every mistake in what datasets are made by."""
+    return resolve(Preset, dataset_tables(path), str(path))
 
 
 def dataset_config(preset: Preset, name: str, origin: str) -> DatasetConfig:

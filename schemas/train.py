@@ -6,13 +6,23 @@ of it, except for the number of processes, which a state remembers by itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated, Literal
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 
 from schemas.head import NetworkSettings, PatchganSettings
-from schemas.settings import FILLED, NON_NEGATIVE, POSITIVE, settings, tagged
+from schemas.overrides import merged
+from schemas.settings import (
+    FILLED,
+    NON_NEGATIVE,
+    POSITIVE,
+    read_toml,
+    resolve,
+    settings,
+    tagged,
+)
 
 Pairing = Literal["paired", "shuffled", "disjoint"]
 
@@ -221,3 +231,12 @@ class TrainConfig:
                 f"data.pairing = {data.pairing!r}: {objective.kind} compares an output with its "
                 'own target; say "paired"'
             )
+
+
+def train_config(path: Path, overrides: Mapping[str, Any]) -> TrainConfig:
+    """The [train] section of a preset with what a command line says otherwise."""
+    tables = read_toml(path).get("train")
+    if not isinstance(tables, dict):
+        raise ValueError(f"{path}: has no [train] section; use one of configs/, or write one")
+    origin = f"{path} [train]" + (" with what the command line sets" if overrides else "")
+    return resolve(TrainConfig, merged(tables, overrides), origin)

@@ -226,6 +226,13 @@ class CycleLearner(Learner):
             seed = self._seed("pool", side, ranks.rank)
             self.pools[side] = ImagePool(self._objective.pool, seed)
 
+    @property
+    def way_back(self) -> HeadNetwork:
+        """The network from targets to sources."""
+        way_back = self.networks["to_source"]
+        assert isinstance(way_back, HeadNetwork)
+        return way_back
+
     def _phases(
         self, pieces: list[tuple[Tensor, Tensor]]
     ) -> Iterator[tuple[str, Iterable[Losses]]]:

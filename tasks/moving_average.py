@@ -11,7 +11,7 @@ import torch
 from models.heads.blocks import HeadNetwork
 
 
-class WeightAverage:
+class MovingAverage:
     """A copy of a network that follows it; without a half-life it is the network as it is."""
 
     def __init__(self, network: HeadNetwork, half_life_images: float | None) -> None:
@@ -26,10 +26,9 @@ class WeightAverage:
         if self._half_life is None:
             return
         share = 1 - 0.5 ** (images / self._half_life)
-        for mine, other in zip(self.head.parameters(), self._network.parameters(), strict=True):
-            mine.lerp_(other, share)
-        for mine, other in zip(self.head.buffers(), self._network.buffers(), strict=True):
-            mine.copy_(other)
+        # A network of convolutions and norms without counts: all of its state is parameters.
+        for average, weight in zip(self.head.parameters(), self._network.parameters(), strict=True):
+            average.lerp_(weight, share)
 
     def state(self) -> Mapping[str, Any]:
         """The average's weights; nothing where it is the network itself."""

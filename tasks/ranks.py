@@ -15,7 +15,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
-from torch.distributed import FileStore
 
 # A rank that loads, validates or saves keeps the others waiting for it.
 _TIMEOUT = timedelta(minutes=30)
@@ -96,11 +95,11 @@ def ranks_of(environment: Mapping[str, str]) -> Ranks:
     )
 
 
-def join(ranks: Ranks, device: torch.device, store: FileStore | None = None) -> None:
+def join(ranks: Ranks, device: str, store: torch._C._distributed_c10d.Store | None = None) -> None:
     """Meet the other processes: by a store, or where the environment says."""
     if ranks.count == 1:
         return
-    backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+    backend = "cpu:gloo,cuda:nccl" if device_of(device, ranks).type == "cuda" else "gloo"
     if store is None:
         distributed.init_process_group(backend, timeout=_TIMEOUT)
     else:

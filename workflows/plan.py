@@ -91,11 +91,11 @@ def main(argv: list[str]) -> int:
 
 def _config(path: Path, dataset: str, words: list[str]) -> DatasetConfig:
     """The preset with what the command line says otherwise, checked as one."""
-    from schemas.config import DatasetConfig, Preset, dataset_config
+    from schemas.config import DatasetConfig, Preset, dataset_config, dataset_tables
     from schemas.overrides import merged, parse_overrides, paths
-    from schemas.settings import as_plain, read_toml, resolve
+    from schemas.settings import as_plain, resolve
 
-    tables, overrides = read_toml(path), parse_overrides(DatasetConfig, words)
+    tables, overrides = dataset_tables(path), parse_overrides(DatasetConfig, words)
     there = tables.get("dataset", {})
     if overrides and isinstance(there, dict) and dataset in there:
         own = {"dataset": {dataset: overrides["dataset"]}} if "dataset" in overrides else {}

@@ -1,0 +1,382 @@
+"""Trains a head: phases of epochs of steps, saved so that any stop continues exactly.
+
+Takes a callable that says when to stop, yields what happens, and ends with how it ended. Knows
+neither signals nor Slurm nor a progress bar.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+
+from models.features.lpips import load_lpips
+from models.heads.enhancer import to_unit
+from models.heads.head import Head
+from models.heads.training_ids import TrainingIds
+from schemas.config import DiffusersSettings
+from schemas.endings import CannotGoOn
+from schemas.head import PictureMaker, TrainingFacts
+from schemas.run import Run
+from schemas.settings import as_plain, fingerprint
+from schemas.train import PairedObjective, Phase, TrainConfig
+from schemas.training import (
+    Alarm,
+    EpochEnded,
+    LeftOut,
+    StateSaved,
+    Stepped,
+    TrainingEnded,
+    TrainingEvent,
+    TrainingStarted,
+)
+from shards.plan import read_plan
+from shards.reader import Reader
+from shards.run import read_run
+from tasks.learners import Learner, build_learner
+from tasks.moving_average import MovingAverage
+from tasks.ranks import Ranks, device_of
+from tasks.sampling import Order, Positions, make_order, training_positions
+from tasks.training_log import TrainingLog
+from tasks.training_pictures import Batch, TrainingPictures, batches, crop_side_px
+from tasks.training_state import Position, StateFolder
+from tasks.validation import Validation
+
+Events = Generator[TrainingEvent]
+HEAD, GRIDS = "head", "grids"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainJob:
+    """What a training process is told."""
+
+    config: TrainConfig
+    dataset: Path
+    run: Path
+    # Samples that training is confined to, where a selection was given.
+    selection: frozenset[str] | None = None
+    # The folder of published weights that LPIPS is read from.
+    weights: Path = Path("weights")
+
+
+class Diverged(CannotGoOn):
+    """A loss or a gradient that no further step comes back from."""
+
+
+@dataclass(slots=True)
+class _Best:
+    """The best measurement so far, and how many came after it."""
+
+    value: float = -math.inf
+    since: int = 0
+
+    def take(self, value: float) -> bool:
+        """Whether this one is better."""
+        self.since = 0 if value > self.value else self.since + 1
+        self.value = max(value, self.value)
+        return self.since == 0
+
+
+class Training:
+    """One process of a training run."""
+
+    def __init__(self, job: TrainJob, ranks: Ranks, stop: Callable[[], bool]) -> None:
+        self._job, self._config, self._ranks, self._stop = job, job.config, ranks, stop
+        self._device = device_of(job.config.numerics.device, ranks)
+        torch.set_num_threads(job.config.numerics.threads)
+        torch.manual_seed(job.config.seed + ranks.rank)
+        self._dataset = read_run(job.dataset)
+        self._ids, self._positions = self._samples()
+        self._validation = Validation(job.dataset, job.config, ranks, self._device)
+        self._learner = self._build_learner()
+        half_life = job.config.optimiser.ema_half_life_images
+        self._average = MovingAverage(self._learner.head, half_life)
+        self._state = StateFolder(job.run, ranks)
+        self._best = _Best()
+        self._at = Position(epoch=0, step=0, steps_done=0, images_seen=0)
+
+    def run(self) -> Events:
+        """Train from where the state is, or from the beginning, to the end."""
+        if self._state.exists():
+            self._resume()
+        self._log = (
+            TrainingLog(self._job.run, self._config.record, self._job.run.name, self._at.steps_done)
+            if self._ranks.first
+            else None
+        )
+        yield self._started()
+        for phase, epochs in _phases(self._config):
+            if self._at.epoch >= epochs.stop:
+                continue
+            how = yield from self._phase(
+                phase, range(max(self._at.epoch, epochs.start), epochs.stop)
+            )
+            if how != "finished":
+                yield TrainingEnded(how=how, epoch=self._at.epoch, steps_done=self._at.steps_done)
+                return
+        yield TrainingEnded(how="finished", epoch=self._at.epoch, steps_done=self._at.steps_done)
+
+    # --- a phase, an epoch, a step
+
+    def _phase(self, phase: Phase, epochs: range) -> Generator[TrainingEvent, None, Any]:
+        order = self._order(phase)
+        pictures = TrainingPictures(
+            self._job.dataset,
+            self._positions[phase.fraction],
+            order,
+            self._config.data,
+            crop_side_px(self._dataset.config.dataset.size_px, phase),
+            self._ranks.share(phase.batch_size),
+        )
+        if self._at.step == 0:
+            for pool in self._learner.pools.values():
+                pool.clear()  # pictures of another size
+        ready = batches(pictures, order, self._config.data, epochs, self._at.step)
+        for epoch in epochs:
+            self._set_learning_rate(epoch)
+            stopped = yield from self._epoch(phase, order, ready, epoch)
+            if stopped:
+                return "stopped"
+            converged = yield from self._end_epoch(epoch)
+            if converged:
+                return "converged"
+        return "finished"
+
+    def _epoch(
+        self, phase: Phase, order: Order, ready: Iterator[Batch], epoch: int
+    ) -> Generator[TrainingEvent, None, bool]:
+        """The steps of an epoch that are left; whether it was asked to stop."""
+        record, begun, images_before = self._config.record, time.monotonic(), self._at.images_seen
+        for step in range(self._at.step, order.num_steps):
+            if self._everyone_stops():
+                yield from self._save()
+                return True
+            batch = next(ready)
+            for sample, why in batch.left_out:
+                yield LeftOut(sample=sample, why=why)
+            losses = self._step(batch, phase)
+            self._at = Position(
+                epoch=epoch,
+                step=step + 1,
+                steps_done=self._at.steps_done + 1,
+                images_seen=self._at.images_seen + order.batch_size,
+            )
+            if self._at.steps_done % record.log_every_steps == 0:
+                seconds = time.monotonic() - begun
+                yield self._stepped(losses, (self._at.images_seen - images_before) / seconds)
+                begun, images_before = time.monotonic(), self._at.images_seen
+            is_last = step + 1 == order.num_steps
+            if self._at.steps_done % record.save_every_steps == 0 and not is_last:
+                yield from self._save()
+        return False
+
+    def _step(self, batch: Batch, phase: Phase) -> dict[str, float]:
+        sources, targets = (
+            to_unit(levels.to(self._device, non_blocking=True))
+            for levels in (batch.sources, batch.targets)
+        )
+        losses = self._learner.step(sources, targets, phase.accumulation)
+        self._average.follow(len(sources) * self._ranks.count)
+        values = torch.stack(list(losses.values())).tolist()
+        found = dict(zip(losses, values, strict=True))
+        self._refuse_divergence(found)
+        return found
+
+    def _end_epoch(self, epoch: int) -> Generator[TrainingEvent, None, bool]:
+        """Measure what is due, keep what is best, save; whether nothing better will come."""
+        self._at = replace(self._at, epoch=epoch + 1, step=0)
+        settings = self._config.validation
+        due = (epoch + 1) % settings.every_epochs == 0 or epoch + 1 == self._config.epochs
+        measured: dict[str, float] = {}
+        is_best = False
+        if due:
+            measured = self._validation.measure(self._learner, self._average.head)
+            paired = isinstance(self._config.objective, PairedObjective)
+            is_best = self._best.take(-measured["loss"] if paired else measured["closure"])
+            if self._ranks.first:
+                self._keep(epoch, is_best)
+            if measured.get("ssim_cycle", 1.0) < settings.ssim_alarm:
+                yield Alarm(
+                    what=f"the full cycle's SSIM is {measured['ssim_cycle']:.3f}, below "
+                    f"{settings.ssim_alarm}: pictures do not come back as they were"
+                )
+            if self._log:
+                self._log.tell("epoch", self._at.steps_done, epoch + 1, measured)
+        yield from self._save()
+        yield EpochEnded(
+            epoch=epoch + 1, steps_done=self._at.steps_done, measured=measured, best=is_best
+        )
+        return settings.patience is not None and self._best.since >= settings.patience
+
+    # --- what is kept
+
+    def _keep(self, epoch: int, is_best: bool) -> None:
+        grids = self._job.run / GRIDS
+        grids.mkdir(parents=True, exist_ok=True)
+        grid = self._validation.grid(self._average.head)
+        Image.fromarray(grid).save(grids / f"epoch-{epoch + 1:04d}.png")
+        if is_best:
+            self._head().save(self._job.run / HEAD)
+
+    def _head(self) -> Head:
+        phase = self._config.phase[-1]
+        ids = TrainingIds.of(self._trained_ids())
+        made = self._dataset.config
+        facts = TrainingFacts(
+            dataset=made.name,
+            method=self._config.objective.kind,
+            profile=_profile(self._dataset),
+            source=_maker(self._dataset, "source"),
+            target=_maker(self._dataset, "target"),
+            num_ids=len(ids),
+            ids_sha256=ids.sha256,
+            size_px=crop_side_px(made.dataset.size_px, phase),
+            images_seen=self._at.images_seen,
+            config_sha256=fingerprint(as_plain(self._config)),
+        )
+        return Head(self._average.head, self._config.network, facts, ids)
+
+    def _save(self) -> Events:
+        # Whatever draws by itself; where a GPU does, its own generator too.
+        chance = {"cpu": torch.get_rng_state()}
+        if self._device.type == "cuda":
+            chance["cuda"] = torch.cuda.get_rng_state(self._device)
+        pools = {side: pool.state_dict() for side, pool in self._learner.pools.items()}
+        shared: dict[str, Any] = {}
+        if self._ranks.first:
+            shared = {
+                "learner": self._learner.state(),
+                "average": self._average.state(),
+                "best": {"value": self._best.value, "since": self._best.since},
+            }
+        self._state.save(self._at, shared, {"chance": chance, "pools": pools})
+        yield StateSaved(steps_done=self._at.steps_done)
+
+    def _resume(self) -> None:
+        self._at, shared, own = self._state.load()
+        self._learner.load_state(shared["learner"])
+        self._average.load_state(shared["average"])
+        self._best = _Best(**shared["best"])
+        torch.set_rng_state(own["chance"]["cpu"])
+        if self._device.type == "cuda" and "cuda" in own["chance"]:
+            torch.cuda.set_rng_state(own["chance"]["cuda"], self._device)
+        for side, pool in self._learner.pools.items():
+            pool.load_state_dict(own["pools"][side], self._device)
+
+    # --- what is asked of all processes
+
+    def _everyone_stops(self) -> bool:
+        return self._ranks.most([float(self._stop())], self._device)[0] > 0
+
+    def _refuse_divergence(self, losses: Mapping[str, float]) -> None:
+        limit = self._config.optimiser.max_gradient_norm
+        for name, value in losses.items():
+            too_steep = name.startswith("gradient") and value > limit
+            if math.isfinite(value) and not too_steep:
+                continue
+            # A number of one process only, so the others are told by their own loss of contact.
+            raise Diverged(
+                f"step {self._at.steps_done + 1}: {name} is {value:g}; the state before it is kept "
+                f"in {self._job.run}; lower train.optimiser.learning_rate, or use float32"
+            )
+
+    def _set_learning_rate(self, epoch: int) -> None:
+        for optimiser in self._learner.optimisers.values():
+            for group in optimiser.param_groups:
+                group["lr"] = learning_rate(self._config, epoch)
+
+    def _stepped(self, losses: dict[str, float], images_per_s: float) -> Stepped:
+        told = self._ranks.mean(losses, self._device)
+        rate = learning_rate(self._config, self._at.epoch)
+        if self._log:
+            extra = {"images_per_s": round(images_per_s, 2), "learning_rate": rate}
+            self._log.tell("step", self._at.steps_done, self._at.epoch, told | extra)
+        return Stepped(
+            epoch=self._at.epoch,
+            steps_done=self._at.steps_done,
+            images_seen=self._at.images_seen,
+            losses=told,
+            images_per_s=images_per_s,
+            learning_rate=rate,
+        )
+
+    # --- what it begins with
+
+    def _samples(self) -> tuple[list[str], dict[float | None, Positions]]:
+        reader = Reader(self._job.dataset, "train")
+        ids = reader.rows.column("id").to_pylist()
+        plan = read_plan(self._job.dataset)
+        unknown = (self._job.selection or frozenset()) - set(plan.column("id").to_pylist())
+        if unknown:
+            raise ValueError(
+                f"--selection: {len(unknown)} of its samples are not in {self._job.dataset}, for "
+                f"example {min(unknown)!r}; take the selection of this dataset"
+            )
+        fractions = {phase.fraction for phase in self._config.phase}
+        return ids, {
+            one: training_positions(ids, plan, one, self._job.selection) for one in fractions
+        }
+
+    def _trained_ids(self) -> set[str]:
+        return {self._ids[place] for places in self._positions.values() for place in places}
+
+    def _order(self, phase: Phase) -> Order:
+        reader = Reader(self._job.dataset, "train")
+        samples = reader.rows.select(["id", "name", "nconst"])
+        return make_order(
+            samples.take(self._positions[phase.fraction]),
+            self._config.data.pairing,
+            self._config.seed,
+            phase.batch_size * self._ranks.count,
+            str(self._job.dataset),
+        )
+
+    def _build_learner(self) -> Learner:
+        perceptual = None
+        if isinstance(self._config.objective, PairedObjective):
+            perceptual = load_lpips(self._config.objective.perceptual, self._job.weights)
+            perceptual.to(self._device)
+        return build_learner(self._config, self._ranks, self._device, perceptual)
+
+    def _started(self) -> TrainingStarted:
+        orders = [(self._order(phase), phase.epochs) for phase in self._config.phase]
+        return TrainingStarted(
+            epoch=self._at.epoch,
+            epochs=self._config.epochs,
+            steps_done=self._at.steps_done,
+            steps=sum(order.num_steps * epochs for order, epochs in orders),
+            samples=len(self._trained_ids()),
+            parameters=sum(one.numel() for one in self._learner.head.parameters()),
+            device=str(self._device),
+        )
+
+
+def learning_rate(config: TrainConfig, epoch: int) -> float:
+    """Constant, then a line that would reach 0 one epoch after the last."""
+    settings = config.optimiser
+    decayed = max(0, epoch + 1 - (config.epochs - settings.decay_epochs))
+    return settings.learning_rate * (1 - decayed / (settings.decay_epochs + 1))
+
+
+def _phases(config: TrainConfig) -> Iterator[tuple[Phase, range]]:
+    """Each phase with its epochs, counted through the whole run."""
+    begin = 0
+    for phase in config.phase:
+        yield phase, range(begin, begin + phase.epochs)
+        begin += phase.epochs
+
+
+def _profile(run: Run) -> Any:
+    generator = run.config.generator
+    return generator.profile if isinstance(generator, DiffusersSettings) else "procedural"
+
+
+def _maker(run: Run, stage: str) -> PictureMaker:
+    settings = {str(name): one for name, one in run.config.stage.items()}[stage]
+    return PictureMaker(model=settings.model, revision=settings.revision)
