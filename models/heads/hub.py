@@ -38,7 +38,7 @@ def find_head(model: str, revision: str) -> Path:
 def push_folder(folder: Path, model: str, *, private: bool, revision: str | None) -> str:
     """Upload a head's folder, making the repository where there is none; the commit's address."""
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
+    from huggingface_hub.errors import LocalTokenNotFoundError
 
     if not is_hub_id(model):
         raise ValueError(f"{model!r}: no hub id; give it as user/head")
@@ -59,10 +59,11 @@ def push_folder(folder: Path, model: str, *, private: bool, revision: str | None
         raise ValueError(
             f"{model!r}: no token to push with; set HF_TOKEN, or: hf auth login"
         ) from None
-    except (HfHubHTTPError, OSError) as error:
+    except Exception as error:
+        # Of the hub, of the connection, of the disk: from three libraries, with no base in common.
         why = str(error).strip().split("\n")[0].rstrip(".")
         raise CannotGoOn(
-            f"{model!r}: was not pushed: {why}; check HF_TOKEN and your right to write there, "
-            "and push again"
+            f"{model!r}: was not pushed: {why}; check the connection, HF_TOKEN and your right "
+            "to write there, and push again"
         ) from error
     return str(commit.commit_url)

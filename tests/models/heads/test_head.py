@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -350,5 +351,16 @@ def test_pushing_says_why_it_could_not(hub: Calls, monkeypatch: pytest.MonkeyPat
             "403 Forbidden.\nAnd more.", response=SimpleNamespace(headers={}, request=None)
         )
     )
-    with pytest.raises(CannotGoOn, match="was not pushed: 403 Forbidden; check HF_TOKEN"):
+    with pytest.raises(CannotGoOn, match="was not pushed: 403 Forbidden; check"):
+        trained().push_to_hub("user/head")
+
+
+def test_a_hub_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The real client, and a port that nobody listens on.
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        endpoint = f"http://127.0.0.1:{unused.getsockname()[1]}"
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", endpoint)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    with pytest.raises(CannotGoOn, match=r"'user/head': was not pushed: .*refused"):
         trained().push_to_hub("user/head")

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.heads.blocks import HeadNetwork
+from models.heads.blocks import HeadNetwork, InstanceNorm
 from models.heads.build import build_discriminator, build_network
 from schemas.head import NetworkSettings, PatchganSettings, ResnetSettings, UnetSettings
 
@@ -144,6 +144,26 @@ def test_the_fast_path_is_the_same_function(name: str) -> None:
         assert 0 < (other - wanted).abs().mean() < 0.05
 
 
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last], ids=str)
+def test_the_norm_is_instance_norm_forward_and_backward(
+    count: int, memory_format: torch.memory_format
+) -> None:
+    x = 3 * noise(count, 16, 12, 10) + 5
+    weights = noise(count, 16, 12, 10, seed=1)
+    plain = x.clone().requires_grad_()
+    wanted = nn.InstanceNorm2d(16)(plain)
+    (wanted * weights).sum().backward()
+    ours = x.clone(memory_format=memory_format).requires_grad_()
+    found = InstanceNorm(16)(ours)
+    (found * weights).sum().backward()
+    assert found.is_contiguous(memory_format=memory_format)
+    torch.testing.assert_close(found, wanted, rtol=0, atol=1e-5)
+    torch.testing.assert_close(ours.grad, plain.grad, rtol=0, atol=1e-5)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert InstanceNorm(16)(ours.bfloat16()).dtype == torch.bfloat16
+
+
 def test_features_stay_channels_last() -> None:
     network = build_network(SMALL["cyclegan"], 3).to(memory_format=torch.channels_last)
     for module in network.modules():
@@ -200,7 +220,7 @@ def test_the_discriminator_says_what_it_cannot_judge() -> None:
         plain(noise(1, 6, 64, 64))
 
 
-def test_a_head_can_be_exported(tmp_path: object) -> None:
+def test_a_head_can_be_exported() -> None:
     network: HeadNetwork = build_network(SMALL["esa on branches"], 0)
     exported = torch.export.export(network.eval(), (noise(1, 3, 64, 64),))
     x = noise(1, 3, 64, 64, seed=2)
