@@ -17,6 +17,7 @@ Norm = Literal["instance", "group", "none"]
 Attention = Literal["none", "esa", "cbam"]
 Upsampling = Literal["transposed", "resize"]
 Precision = Literal["float32", "bfloat16"]
+Profile = Literal["exact", "fast", "procedural"]
 
 FORMAT: Final = "relume-head"
 VERSION: Final = 1
@@ -92,6 +93,8 @@ class PatchganSettings:
     """what follows each convolution but the first and the last; group has learned scales"""
     conditional: bool = False
     """judge a picture together with the source it was made from, as pix2pix does"""
+    detail_gain: Annotated[float, Ge(0), Le(100)] = 0.0
+    """show what a blur leaves out of a picture too, times this; 0 as published"""
 
 
 @settings
@@ -112,7 +115,7 @@ class TrainingFacts:
     """name of the dataset"""
     method: Literal["paired", "cyclegan", "pix2pix"]
     """how it was trained"""
-    profile: Literal["exact", "fast", "procedural"]
+    profile: Profile
     """how the generator made the pictures; those of procedural show no person and no model"""
     source: PictureMaker
     """what made the pictures that the head is for"""

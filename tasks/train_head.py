@@ -10,21 +10,13 @@ import math
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image
 
 from models.features.lpips import load_lpips
 from models.heads.enhancer import to_unit
-from models.heads.head import Head
-from models.heads.training_ids import TrainingIds
-from schemas.config import DiffusersSettings
 from schemas.endings import CannotGoOn
-from schemas.head import PictureMaker, TrainingFacts
-from schemas.run import Run
-from schemas.settings import as_plain, fingerprint
 from schemas.train import PairedObjective, Phase, TrainConfig
 from schemas.training import (
     Alarm,
@@ -36,33 +28,18 @@ from schemas.training import (
     TrainingEvent,
     TrainingStarted,
 )
-from shards.plan import read_plan
-from shards.reader import Reader
-from shards.run import read_run
+from tasks.kept_head import keep_grid, keep_head
 from tasks.learners import Learner, build_learner
 from tasks.moving_average import MovingAverage
 from tasks.ranks import Ranks, device_of
-from tasks.sampling import Order, Positions, make_order, training_positions
+from tasks.sampling import Order
 from tasks.training_log import TrainingLog
-from tasks.training_pictures import Batch, TrainingPictures, batches, crop_side_px
+from tasks.training_pictures import Batch, batches
+from tasks.training_samples import TrainingSamples, TrainJob
 from tasks.training_state import Position, StateFolder
 from tasks.validation import Validation
 
 Events = Generator[TrainingEvent]
-HEAD, GRIDS = "head", "grids"
-
-
-@dataclass(frozen=True, slots=True)
-class TrainJob:
-    """What a training process is told."""
-
-    config: TrainConfig
-    dataset: Path
-    run: Path
-    # Samples that training is confined to, where a selection was given.
-    selection: frozenset[str] | None = None
-    # The folder of published weights that LPIPS is read from.
-    weights: Path = Path("weights")
 
 
 class Diverged(CannotGoOn):
@@ -91,8 +68,7 @@ class Training:
         self._device = device_of(job.config.numerics.device, ranks)
         torch.set_num_threads(job.config.numerics.threads)
         torch.manual_seed(job.config.seed + ranks.rank)
-        self._dataset = read_run(job.dataset)
-        self._ids, self._positions = self._samples()
+        self._samples = TrainingSamples(job, ranks)
         self._validation = Validation(job.dataset, job.config, ranks, self._device)
         self._learner = self._build_learner()
         half_life = job.config.optimiser.ema_half_life_images
@@ -111,7 +87,7 @@ class Training:
             else None
         )
         yield self._started()
-        for phase, epochs in _phases(self._config):
+        for phase, epochs in self._samples.phases():
             if self._at.epoch >= epochs.stop:
                 continue
             how = yield from self._phase(
@@ -125,15 +101,8 @@ class Training:
     # --- a phase, an epoch, a step
 
     def _phase(self, phase: Phase, epochs: range) -> Generator[TrainingEvent, None, Any]:
-        order = self._order(phase)
-        pictures = TrainingPictures(
-            self._job.dataset,
-            self._positions[phase.fraction],
-            order,
-            self._config.data,
-            crop_side_px(self._dataset.config.dataset.size_px, phase),
-            self._ranks.share(phase.batch_size),
-        )
+        order = self._samples.order(phase)
+        pictures = self._samples.pictures(phase, order)
         if self._at.step == 0:
             for pool in self._learner.pools.values():
                 pool.clear()  # pictures of another size
@@ -200,7 +169,11 @@ class Training:
             paired = isinstance(self._config.objective, PairedObjective)
             is_best = self._best.take(-measured["loss"] if paired else measured["closure"])
             if self._ranks.first:
-                self._keep(epoch, is_best)
+                grid = self._validation.grid(self._average.head)
+                keep_grid(self._job.run, epoch + 1, grid)
+                if is_best:
+                    head = self._average.head
+                    keep_head(self._job, self._samples, head, self._at.images_seen)
             if measured.get("ssim_cycle", 1.0) < settings.ssim_alarm:
                 yield Alarm(
                     what=f"the full cycle's SSIM is {measured['ssim_cycle']:.3f}, below "
@@ -215,32 +188,6 @@ class Training:
         return settings.patience is not None and self._best.since >= settings.patience
 
     # --- what is kept
-
-    def _keep(self, epoch: int, is_best: bool) -> None:
-        grids = self._job.run / GRIDS
-        grids.mkdir(parents=True, exist_ok=True)
-        grid = self._validation.grid(self._average.head)
-        Image.fromarray(grid).save(grids / f"epoch-{epoch + 1:04d}.png")
-        if is_best:
-            self._head().save(self._job.run / HEAD)
-
-    def _head(self) -> Head:
-        phase = self._config.phase[-1]
-        ids = TrainingIds.of(self._trained_ids())
-        made = self._dataset.config
-        facts = TrainingFacts(
-            dataset=made.name,
-            method=self._config.objective.kind,
-            profile=_profile(self._dataset),
-            source=_maker(self._dataset, "source"),
-            target=_maker(self._dataset, "target"),
-            num_ids=len(ids),
-            ids_sha256=ids.sha256,
-            size_px=crop_side_px(made.dataset.size_px, phase),
-            images_seen=self._at.images_seen,
-            config_sha256=fingerprint(as_plain(self._config)),
-        )
-        return Head(self._average.head, self._config.network, facts, ids)
 
     def _save(self) -> Events:
         # Whatever draws by itself; where a GPU does, its own generator too.
@@ -308,35 +255,6 @@ class Training:
 
     # --- what it begins with
 
-    def _samples(self) -> tuple[list[str], dict[float | None, Positions]]:
-        reader = Reader(self._job.dataset, "train")
-        ids = reader.rows.column("id").to_pylist()
-        plan = read_plan(self._job.dataset)
-        unknown = (self._job.selection or frozenset()) - set(plan.column("id").to_pylist())
-        if unknown:
-            raise ValueError(
-                f"--selection: {len(unknown)} of its samples are not in {self._job.dataset}, for "
-                f"example {min(unknown)!r}; take the selection of this dataset"
-            )
-        fractions = {phase.fraction for phase in self._config.phase}
-        return ids, {
-            one: training_positions(ids, plan, one, self._job.selection) for one in fractions
-        }
-
-    def _trained_ids(self) -> set[str]:
-        return {self._ids[place] for places in self._positions.values() for place in places}
-
-    def _order(self, phase: Phase) -> Order:
-        reader = Reader(self._job.dataset, "train")
-        samples = reader.rows.select(["id", "name", "nconst"])
-        return make_order(
-            samples.take(self._positions[phase.fraction]),
-            self._config.data.pairing,
-            self._config.seed,
-            phase.batch_size * self._ranks.count,
-            str(self._job.dataset),
-        )
-
     def _build_learner(self) -> Learner:
         perceptual = None
         if isinstance(self._config.objective, PairedObjective):
@@ -345,13 +263,12 @@ class Training:
         return build_learner(self._config, self._ranks, self._device, perceptual)
 
     def _started(self) -> TrainingStarted:
-        orders = [(self._order(phase), phase.epochs) for phase in self._config.phase]
         return TrainingStarted(
             epoch=self._at.epoch,
             epochs=self._config.epochs,
             steps_done=self._at.steps_done,
-            steps=sum(order.num_steps * epochs for order, epochs in orders),
-            samples=len(self._trained_ids()),
+            steps=self._samples.num_steps(),
+            samples=len(self._samples.ids),
             parameters=sum(one.numel() for one in self._learner.head.parameters()),
             device=str(self._device),
         )
@@ -362,21 +279,3 @@ def learning_rate(config: TrainConfig, epoch: int) -> float:
     settings = config.optimiser
     decayed = max(0, epoch + 1 - (config.epochs - settings.decay_epochs))
     return settings.learning_rate * (1 - decayed / (settings.decay_epochs + 1))
-
-
-def _phases(config: TrainConfig) -> Iterator[tuple[Phase, range]]:
-    """Each phase with its epochs, counted through the whole run."""
-    begin = 0
-    for phase in config.phase:
-        yield phase, range(begin, begin + phase.epochs)
-        begin += phase.epochs
-
-
-def _profile(run: Run) -> Any:
-    generator = run.config.generator
-    return generator.profile if isinstance(generator, DiffusersSettings) else "procedural"
-
-
-def _maker(run: Run, stage: str) -> PictureMaker:
-    settings = {str(name): one for name, one in run.config.stage.items()}[stage]
-    return PictureMaker(model=settings.model, revision=settings.revision)

@@ -151,6 +151,8 @@ def batches(
         num_workers=data.loader_workers,
         pin_memory=torch.cuda.is_available(),
         prefetch_factor=4 if data.loader_workers else None,
+        # It would draw a seed for its workers from the trainer's chance otherwise.
+        generator=torch.Generator(),
         # A forked process would inherit the threads, handlers and locks of the trainer.
         multiprocessing_context="forkserver" if data.loader_workers else None,
     )

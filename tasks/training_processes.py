@@ -27,7 +27,8 @@ from shards.provenance import code_version, library_versions
 from shards.record_file import agree_on_record
 from shards.run import read_generator
 from tasks.ranks import Ranks, join, part
-from tasks.train_head import Training, TrainJob
+from tasks.train_head import Training
+from tasks.training_samples import TrainJob
 
 # A process that lost the others says so at its next step; a validation may lie between.
 _END_S = 60.0

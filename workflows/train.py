@@ -18,7 +18,7 @@ from workflows.console import Console, counted
 if TYPE_CHECKING:
     from schemas.train import TrainConfig
     from schemas.training import TrainingEnded, TrainingEvent
-    from tasks.train_head import TrainJob
+    from tasks.training_samples import TrainJob
     from workflows.console import Advance
 
 
@@ -51,12 +51,11 @@ def main(argv: list[str]) -> int:
     if arguments.processes < 1:
         raise ValueError(f"--processes {arguments.processes}: should be at least 1")
 
-    from tasks.training_selection import read_selection
-
     from schemas.training import TrainingEnded
     from tasks.ranks import ranks_of
-    from tasks.train_head import TrainJob
     from tasks.training_processes import agree, train_here, train_in_processes
+    from tasks.training_samples import TrainJob
+    from tasks.training_selection import read_selection
 
     ranks, console = ranks_of(os.environ), Console()
     if ranks.count > 1 and arguments.processes > 1:

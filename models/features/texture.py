@@ -55,7 +55,7 @@ class TextureFeatures(nn.Module):
         """The features of pictures (height, width, 3) of levels."""
         rows = []
         for picture in pictures:
-            levels = torch.from_numpy(np.ascontiguousarray(picture)).to(self.blur.device)
+            levels = torch.from_numpy(np.array(picture)).to(self.blur.device)
             unit = levels.permute(2, 0, 1)[None].float() / 127.5 - 1
             rows.append(self(unit)[0].double().cpu().numpy())
         return np.stack(rows)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from models.heads.blocks import has_bias, norm_of
 from schemas.head import PatchganSettings
@@ -17,7 +19,8 @@ class Patchgan(nn.Module):
 
     def __init__(self, settings: PatchganSettings) -> None:
         super().__init__()
-        channels = 6 if settings.conditional else 3
+        channels = (6 if settings.conditional else 3) * (2 if settings.detail_gain else 1)
+        self._detail_gain = settings.detail_gain
         self.conditional = settings.conditional
         # Each halving takes a factor of two, and two more convolutions a pixel each.
         self.min_side_px = 3 * 2**settings.num_layers
@@ -51,8 +54,16 @@ class Patchgan(nn.Module):
                 f"pictures of {width} x {height} px: the discriminator needs sides of at least "
                 f"{self.min_side_px} px; take larger pictures or fewer layers"
             )
+        if self._detail_gain:
+            pictures = torch.cat([pictures, self._detail_gain * detail(pictures)], 1)
         scores: Tensor = self.last(self.layers(pictures))
         return scores.float()
+
+
+def detail(pictures: Tensor) -> Tensor:
+    """What the mean of 5 x 5 pixels leaves out: of smooth pictures next to nothing."""
+    padded = functional.pad(pictures, (2,) * 4, mode="reflect")
+    return pictures - functional.avg_pool2d(padded, 5, stride=1)
 
 
 def _leaky() -> nn.LeakyReLU:

@@ -1,0 +1,311 @@
+"""The trainer: continued after any stop it ends with the very weights of a run without one."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from models.heads.head import Head
+from models.tiny.lpips import write_lpips
+from schemas.settings import resolve
+from schemas.train import TrainConfig
+from schemas.training import (
+    EpochEnded,
+    LeftOut,
+    StateSaved,
+    Stepped,
+    TrainingEnded,
+    TrainingStarted,
+)
+from shards.reader import Reader
+from tasks.ranks import Ranks
+from tasks.train_head import Diverged, Training, learning_rate
+from tasks.training_processes import agree, train_in_processes
+from tasks.training_samples import TrainJob
+
+RESNET = {
+    "kind": "resnet",
+    "width": 4,
+    "num_blocks": 1,
+    "attention": "esa",
+    "residual_output": True,
+}
+UNET = {"kind": "unet", "width": 4, "levels": 3, "residual_output": True}
+JUDGE = {"width": 4, "num_layers": 2}
+OBJECTIVES: dict[str, dict[str, Any]] = {
+    "cyclegan": {
+        "network": RESNET,
+        "objective": {
+            "kind": "cyclegan",
+            "lambda_identity": 0.5,
+            "pool": 3,
+            "discriminator": JUDGE,
+        },
+        "data": {"pairing": "shuffled", "loader_workers": 0},
+    },
+    "paired": {"network": UNET, "objective": {"kind": "paired", "perceptual": "alex"}},
+    "pix2pix": {
+        "network": UNET,
+        "objective": {"kind": "pix2pix", "discriminator": {**JUDGE, "conditional": True}},
+    },
+}
+
+
+def config(kind: str = "cyclegan", **sections: Any) -> TrainConfig:
+    tables = {
+        "seed": 3,
+        "phase": [{"epochs": 1, "crop_px": 60, "batch_size": 4, "accumulation": 2}, {"epochs": 1}],
+        "data": {"loader_workers": 0},
+        "optimiser": {"decay_epochs": 1, "ema_half_life_images": 20},
+        "validation": {"count": 3, "grid": 2},
+        "record": {"log_every_steps": 2, "save_every_steps": 1000},
+        **OBJECTIVES[kind],
+    }
+    for name, section in sections.items():
+        both = isinstance(section, dict) and isinstance(tables.get(name), dict)
+        tables[name] = {**tables[name], **section} if both else section
+    return resolve(TrainConfig, tables, "test")
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("weights")
+    write_lpips(folder)
+    return folder
+
+
+@pytest.fixture
+def job(_generated_once: Path, weights: Path, tmp_path: Path) -> Callable[..., TrainJob]:
+    """A training job on the dataset that all tests share; it is only read."""
+
+    def make(kind: str = "cyclegan", run: str = "run", **sections: Any) -> TrainJob:
+        return TrainJob(config(kind, **sections), _generated_once, tmp_path / run, None, weights)
+
+    return make
+
+
+def stop_after(steps: int) -> Callable[[], bool]:
+    asked = itertools.count()
+    return lambda: next(asked) >= steps
+
+
+def train(job: TrainJob, stop: Callable[[], bool] = lambda: False) -> list[Any]:
+    agree(job, 1, None)
+    return list(Training(job, Ranks(), stop).run())
+
+
+def tensors(state: Any, path: str = "") -> Iterator[tuple[str, Tensor]]:
+    if isinstance(state, Tensor):
+        yield path, state
+    elif isinstance(state, dict):
+        for key, value in state.items():
+            yield from tensors(value, f"{path}/{key}")
+    elif isinstance(state, list | tuple):
+        for number, value in enumerate(state):
+            yield from tensors(value, f"{path}/{number}")
+
+
+def state_of(run: Path) -> dict[str, Tensor]:
+    """Every tensor of a run's last state: weights, averages, moments, pools, generators."""
+    folder = run / "state" / json.loads((run / "state/LAST").read_text())["folder"]
+    return {
+        f"{path.name}{where}": tensor
+        for path in sorted(folder.iterdir())
+        for where, tensor in tensors(torch.load(path, weights_only=True))
+    }
+
+
+def assert_same(one: Path, other: Path) -> None:
+    ours, theirs = state_of(one), state_of(other)
+    assert ours.keys() == theirs.keys()
+    different = [name for name in ours if not torch.equal(ours[name], theirs[name])]
+    assert different == []
+
+
+@pytest.mark.parametrize("kind", OBJECTIVES)
+def test_stopped_after_some_step_and_continued(kind: str, job: Callable[..., TrainJob]) -> None:
+    whole = job(kind, "whole")
+    told = train(whole)
+    steps = told[-1].steps_done
+    assert isinstance(told[-1], TrainingEnded)
+    assert told[-1].how == "finished"
+    for step in {1, steps // 3, steps - 1}:
+        stopped = job(kind, f"stopped-{step}")
+        assert train(stopped, stop_after(step))[-1].how == "stopped"
+        # Whoever reads the pictures ahead: nothing is drawn on the way.
+        data = {**OBJECTIVES[kind].get("data", {}), "loader_workers": 2 if step == 1 else 0}
+        again = train(job(kind, f"stopped-{step}", data=data))
+        assert isinstance(again[0], TrainingStarted)
+        assert again[0].steps_done == step
+        assert again[-1].how == "finished"
+        assert_same(whole.run, stopped.run)
+        lines = (stopped.run / "metrics.jsonl").read_text().splitlines()
+        before = (whole.run / "metrics.jsonl").read_text().splitlines()
+        assert [_without_speed(one) for one in lines] == [_without_speed(one) for one in before]
+    # What is finished is not trained again.
+    assert [type(event) for event in train(whole)] == [TrainingStarted, TrainingEnded]
+    assert_same(whole.run, stopped.run)
+
+
+def _without_speed(line: str) -> dict[str, Any]:
+    told = json.loads(line)
+    told.pop("images_per_s", None)
+    return dict(told)
+
+
+@pytest.mark.parametrize("kind", ["cyclegan", "paired"])
+@pytest.mark.parametrize("count", [2, 4])
+def test_several_processes_continue_exactly(
+    kind: str, count: int, job: Callable[..., TrainJob]
+) -> None:
+    sections = {"phase": [{"epochs": 1, "crop_px": 60, "batch_size": 2}]}
+    whole, stopped = job(kind, "whole", **sections), job(kind, "stopped", **sections)
+    for one, stop in ((whole, stop_after(99)), (stopped, stop_after(3)), (stopped, stop_after(99))):
+        agree(one, count, None)
+        ended = list(train_in_processes(one, count, stop))[-1]
+    assert ended.how == "finished"
+    assert_same(whole.run, stopped.run)
+    shared = {name for name in state_of(whole.run) if name.startswith("process-")}
+    assert {name.partition(".")[0] for name in shared} == {f"process-{n:03d}" for n in range(count)}
+    with pytest.raises(ValueError, match=f"state of {count} processes, these are 1"):
+        list(Training(whole, Ranks(), lambda: False).run())
+
+
+def test_what_is_kept(job: Callable[..., TrainJob]) -> None:
+    told = train(job(record={"save_every_steps": 2, "log_every_steps": 1}))
+    run = job().run
+    kinds = {type(event) for event in told}
+    assert {TrainingStarted, Stepped, StateSaved, EpochEnded, TrainingEnded} <= kinds
+    assert sorted(path.name for path in run.iterdir() if path.name != ".staging") == [
+        "grids",
+        "head",
+        "metrics.jsonl",
+        "run.json",
+        "state",
+    ]
+    head = Head.from_pretrained(run / "head")
+    reader = Reader(job().dataset, "train")
+    assert head.overlap(reader.rows["id"].to_pylist()) == reader.rows["id"].to_pylist()
+    assert head.overlap(Reader(job().dataset, "test").rows["id"].to_pylist()) == []
+    assert head.training is not None
+    assert (head.training.profile, head.training.method) == ("procedural", "cyclegan")
+    picture = np.zeros((64, 64, 3), np.uint8)
+    assert head.apply([picture])[0].shape == picture.shape
+    assert len(list((run / "state").glob("step-*"))) == 1
+    epochs = [event for event in told if isinstance(event, EpochEnded)]
+    assert len(epochs) == len(list((run / "grids").glob("*.png"))) == 2
+    assert epochs[0].best
+    assert set(epochs[0].measured) == {"closure", "ssim_cycle"}
+
+
+def test_another_config_is_named(job: Callable[..., TrainJob]) -> None:
+    first = job()
+    train(first, stop_after(1))
+    for sections, told in [
+        ({"seed": 4}, "config.seed: 3, now 4"),
+        ({"optimiser": {"learning_rate": 1e-3}}, "learning_rate: 0.0002, now 0.001"),
+    ]:
+        with pytest.raises(ValueError, match=told):
+            train(job(**sections))
+    with pytest.raises(ValueError, match="processes: 1, now 2"):
+        agree(first, 2, None)
+    # How often it is saved may change.
+    assert train(job(record={"save_every_steps": 1}))[-1].how == "finished"
+
+
+@pytest.mark.parametrize(
+    ("sections", "told"),
+    [
+        ({"phase": [{"epochs": 1, "batch_size": 60}]}, "do not fill a batch of 60"),
+        ({"phase": [{"epochs": 1, "crop_px": 128}]}, "the dataset's pictures are 64 px"),
+        ({"phase": [{"epochs": 1, "crop_px": 8}]}, "sides of at least"),
+    ],
+)
+def test_what_cannot_be_trained_on(
+    sections: dict[str, Any], told: str, job: Callable[..., TrainJob]
+) -> None:
+    with pytest.raises(ValueError, match=told):
+        train(job(**sections))
+
+
+def test_a_loss_that_is_no_number_stops_and_keeps_the_state(job: Callable[..., TrainJob]) -> None:
+    ours = job(record={"save_every_steps": 2})
+    agree(ours, 1, None)
+    training = Training(ours, Ranks(), lambda: False)
+
+    def spoil_once_saved() -> None:
+        for event in training.run():
+            if isinstance(event, StateSaved):
+                with torch.no_grad():
+                    next(training._learner.head.parameters()).fill_(float("nan"))
+
+    with pytest.raises(Diverged, match=r"step 3: .* is nan; the state before it is kept"):
+        spoil_once_saved()
+    assert all(bool(torch.isfinite(one).all()) for one in state_of(ours.run).values())
+    assert train(ours)[-1].how == "finished"
+
+
+def test_a_state_that_would_run_code_is_refused(job: Callable[..., TrainJob]) -> None:
+    ours = job()
+    train(ours, stop_after(1))
+    folder = next((ours.run / "state").glob("step-*"))
+    marker = ours.run / "executed"
+
+    class Evil:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return (Path.touch, (marker,))
+
+    torch.save({"learner": Evil()}, folder / "shared.pt")
+    with pytest.raises(ValueError, match="might run code"):
+        train(ours)
+    assert not marker.exists()
+
+
+def damaged(job: TrainJob, sample: int, folder: Path) -> TrainJob:
+    """A copy of the dataset with one source's bytes changed."""
+    shutil.copytree(job.dataset, folder)
+    reader = Reader(folder, "train")
+    row = reader.row(sample)
+    tar = folder / f"{row['shard']}.tar"
+    data = bytearray(tar.read_bytes())
+    data[row["source_offset"] + row["source_bytes"] // 2] ^= 1
+    tar.write_bytes(data)
+    return replace(job, dataset=folder)
+
+
+def test_a_damaged_picture_in_an_epoch(job: Callable[..., TrainJob], tmp_path: Path) -> None:
+    phase = {"phase": [{"epochs": 1, "batch_size": 4}]}
+    ours = damaged(job(**phase), 5, tmp_path / "copy")
+    name = Reader(ours.dataset, "train").row(5)["id"]
+    with pytest.raises(ValueError, match=f"{name}: the source cannot be read"):
+        train(ours)
+    data = {**OBJECTIVES["cyclegan"]["data"], "damaged": "skip"}
+    skipping = damaged(job(run="skip", data=data, **phase), 5, tmp_path / "second")
+    told = train(skipping)
+    assert {event.sample for event in told if isinstance(event, LeftOut)} == {name}
+    assert told[-1].how == "finished"
+
+
+def test_the_rate_falls_in_a_line_to_zero_after_the_last_epoch() -> None:
+    made = config(
+        phase=[{"epochs": 4}, {"epochs": 2}],
+        optimiser={"learning_rate": 1.0, "decay_epochs": 3},
+    )
+    assert [round(learning_rate(made, epoch), 3) for epoch in range(6)] == [
+        1,
+        1,
+        1,
+        0.75,
+        0.5,
+        0.25,
+    ]
