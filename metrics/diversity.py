@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from metrics.groups import Floats
 
@@ -24,7 +26,7 @@ class Diversity:
     vendi_most: int
 
 
-def diversity(vectors: Floats) -> Diversity | None:
+def diversity(vectors: NDArray[Any]) -> Diversity | None:
     """Mean cosine over all pairs, and the Vendi score with the cosine as its kernel; None below 2.
 
     The kernel of n faces has the same eigenvalues as the d x d matrix of their features (Friedman
@@ -48,7 +50,7 @@ def diversity(vectors: Floats) -> Diversity | None:
     )
 
 
-def unit(vectors: Floats) -> Floats:
+def unit(vectors: NDArray[Any]) -> Floats:
     """Rows of length 1, in double precision; a row of zeros stays."""
     rows = vectors.astype(np.float64)
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linprog  # type: ignore[import-untyped]
 
-from metrics.groups import Codes, Floats
+from metrics.groups import Codes, Floats, hard_counts, joint_codes
+from metrics.likeness import number_labels
 from metrics.targets import Target
 
 
@@ -96,6 +97,15 @@ def plan_draws(
         ),
         left_out=left_out,
     )
+
+
+def count_brought(
+    kinds: Sequence[str | None], cells: Codes, num_cells: int
+) -> tuple[list[str], Codes]:
+    """The kinds in their order of the alphabet, and how many pictures of each cell they brought."""
+    labels, known = number_labels(kinds)
+    rows = joint_codes([(labels, len(known)), (cells, num_cells)])
+    return known, hard_counts(rows, len(known) * num_cells).reshape(len(known), num_cells)
 
 
 def _fewest(

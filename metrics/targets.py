@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metrics.groups import ATTRIBUTES, Floats
+from metrics.groups import ATTRIBUTES, Codes, Floats, joint_codes
 from schemas.truth import AGE_GROUPS
 
 _SUM_TOLERANCE = 1e-6
@@ -65,6 +65,11 @@ def joint_target(attributes: Sequence[str], shares: Mapping[str, float]) -> Targ
     checked = _checked(SEPARATOR.join(known), shares, names)
     members = np.eye(len(cells)).tolist()
     return _target(known, cells, names, members, list(checked.values()))
+
+
+def target_cells(codes: Mapping[str, Codes], target: Target) -> Codes:
+    """The cell of each row, from its codes by attribute; -1 where an attribute lacks."""
+    return joint_codes([(codes[name], len(ATTRIBUTES[name])) for name in target.attributes])
 
 
 def _target(
