@@ -9,6 +9,7 @@ from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import betaincinv  # type: ignore[import-untyped]
 
 from metrics.groups import Floats
 
@@ -28,14 +29,22 @@ def wilson(counts: ArrayLike, total: float, confidence: float = 0.95) -> Floats:
     return np.asarray(np.clip(np.stack([low, high], axis=-1), 0.0, 1.0), dtype=np.float64)
 
 
-def goodman(counts: ArrayLike, confidence: float = 0.95) -> Floats:
-    """Simultaneous intervals of all shares of one table (Goodman 1965), (..., 2).
+def simultaneous(counts: ArrayLike, confidence: float = 0.95) -> Floats:
+    """Intervals that hold for all shares of one table at once, (..., 2).
 
-    They are Wilson's at a Bonferroni level, so that they hold for small and empty cells too, where
-    those of Sison and Glaz, all of one width, do not.
+    Clopper and Pearson's exact ones at a Bonferroni level: at least the confidence for cells however
+    rare. Goodman's (Wilson's at that level) held in 90 of 100 tables of 48 cells, many of them rare;
+    those of Sison and Glaz, all of one width, suit no rare cell.
     """
     seen = np.asarray(counts, dtype=np.float64)
-    return wilson(seen, float(seen.sum()), 1 - (1 - confidence) / seen.size)
+    total = float(seen.sum())
+    tail = (1 - confidence) / seen.size / 2
+    rest = total - seen
+    # The beta distribution needs something on both sides; the ends are 0 and 1.
+    low = betaincinv(np.maximum(seen, 1), rest + 1, tail)
+    high = betaincinv(seen + 1, np.maximum(rest, 1), 1 - tail)
+    bounds = [np.where(seen > 0, low, 0.0), np.where(rest > 0, high, 1.0)]
+    return np.stack(bounds, axis=-1)
 
 
 def worst_case(counts: ArrayLike, uncounted: int) -> Floats:

@@ -12,7 +12,8 @@ from metrics.groups import Codes, Floats
 from metrics.targets import Target
 
 # Numbers of pictures are whole: a group may be off its share by less than one of them.
-_ONE = 1.0 - 1e-6
+# The margin is well above the solver's tolerance of 1e-6.
+_ONE = 1.0 - 1e-4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +92,7 @@ def shortages(
         LinearConstraint(np.hstack([np.ones((1, cells)), np.zeros((1, cells))]), size, size),
         LinearConstraint(np.hstack([np.eye(cells), -np.eye(cells)]), -np.inf, available),
     ]
-    found = _solve(np.append(np.zeros(cells), np.ones(cells)), constraints, np.inf)
+    found = _solve(np.append(np.zeros(cells), np.ones(cells)), constraints, float(size))
     if found is None:
         return ()
     taken, added = found[:cells], found[cells:]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from metrics.groups import ATTRIBUTES
 from tasks.audit_pairs import SAME_PERSON_COSINE, PairReport
-from tasks.text_tables import Table, number, percent, signed
+from tasks.text_tables import Table, chance, number, percent, signed
 
 
 def pair_tables(one: PairReport) -> Iterator[Table]:
@@ -44,7 +44,7 @@ def pair_tables(one: PairReport) -> Iterator[Table]:
                 drift.test,
                 number(drift.statistic, 2),
                 str(drift.degrees),
-                number(drift.p_value, 4) if drift.p_value is not None else "not given",
+                chance(drift.p_value),
             )
             for attribute, drift in one.groups.items()
             if drift.num

@@ -19,7 +19,7 @@ from metrics.correction import (
     corrected_difference,
 )
 from metrics.groups import ATTRIBUTES, Codes, Floats, hard_counts, joint_codes, soft_shares
-from metrics.intervals import goodman, wilson, worst_case
+from metrics.intervals import simultaneous, wilson, worst_case
 from metrics.targets import marginal_target
 from tasks.audit_population import Population
 from tasks.audit_settings import ReportSettings, Shares
@@ -172,11 +172,11 @@ def corrected_shares(
 
 
 def crossed(population: Population, small_cell: int) -> tuple[CellRow, ...]:
-    """Gender x age x ethnicity, every combination, with Goodman's simultaneous intervals."""
+    """Gender x age x ethnicity, every combination, with simultaneous intervals."""
     parts = [(population.codes[name], len(groups)) for name, groups in ATTRIBUTES.items()]
     cells = list(itertools.product(*ATTRIBUTES.values()))
     counts = hard_counts(joint_codes(parts), len(cells))
-    intervals = goodman(counts)
+    intervals = simultaneous(counts)
     total = max(1, int(counts.sum()))
     return tuple(
         CellRow(

@@ -6,23 +6,17 @@ import dataclasses
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from metrics.association import Association
 from metrics.correction import CorrectedRange
-from metrics.diversity import Diversity
-from metrics.groups import AGE_BINS, ATTRIBUTES, hard_counts
-from tasks.audit_faces import Likeness, Repeats, faces_diversity, likeness, repeats
-from tasks.audit_pairs import PairReport, pair_report
+from metrics.groups import ATTRIBUTES, hard_counts
+from tasks.audit_faces import faces_diversity, likeness, repeats
+from tasks.audit_pairs import pair_report
 from tasks.audit_people import (
-    AttributeReport,
-    CellRow,
-    DifferenceRow,
     associations,
     attribute_report,
     corrected_shares,
@@ -31,61 +25,13 @@ from tasks.audit_people import (
     set_associations,
 )
 from tasks.audit_population import Population, populations
+from tasks.audit_records import Comparison, PopulationReport, Report
 from tasks.audit_settings import ReportSettings
-from tasks.paper_shares import Reread, paper_row, reread_paper
+from tasks.audit_tables import markdown
+from tasks.paper_shares import paper_row, reread_paper
 
 Names = Mapping[str, str | None]
 Measures = Mapping[str, Mapping[str, float]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PopulationReport:
-    """Everything about one stage of one dataset; no tables where no picture counts."""
-
-    label: str
-    stage: str
-    num: int
-    num_counted: int
-    statuses: dict[str, int]
-    attributes: dict[str, AttributeReport]
-    crossed: tuple[CellRow, ...]
-    associations: dict[str, Association]
-    diversity: Diversity | None
-    repeats: tuple[Repeats, ...]
-    likeness: Likeness | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
-    """One population against another: effect sizes and differences of corrected shares."""
-
-    of: str
-    against: str
-    associations: dict[str, Association]
-    differences: tuple[DifferenceRow, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """An audit's report. `table_one` is in the paper's form, `paper` what the paper's own says."""
-
-    procedural: bool
-    table_one: tuple[tuple[str, ...], ...]
-    paper: tuple[Reread, ...]
-    populations: tuple[PopulationReport, ...]
-    comparisons: tuple[Comparison, ...]
-    pairs: tuple[PairReport, ...]
-    draws: int
-    seed: int
-    small_cell: int
-    age_bins: tuple[str, ...] = AGE_BINS
-
-    def population(self, label: str, stage: str) -> PopulationReport:
-        """One of its populations."""
-        for one in self.populations:
-            if (one.label, one.stage) == (label, stage):
-                return one
-        raise KeyError(f"{label}, {stage}")
 
 
 def build_report(
@@ -158,8 +104,6 @@ def as_json(value: Any) -> Any:
 
 def write_report(report: Report, folder: Path) -> tuple[Path, Path]:
     """Writes report.json and report.md into a folder."""
-    from tasks.audit_tables import markdown
-
     folder.mkdir(parents=True, exist_ok=True)
     as_data, as_text = folder / "report.json", folder / "report.md"
     as_data.write_text(json.dumps(as_json(report), indent=1, ensure_ascii=False) + "\n", "utf-8")

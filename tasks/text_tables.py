@@ -39,3 +39,10 @@ def number(value: float | None, decimals: int = 3) -> str:
     if value is None or math.isnan(value):
         return "-"
     return "infinite" if math.isinf(value) else f"{value:.{decimals}f}"
+
+
+def chance(p_value: float | None) -> str:
+    """A p-value, or that there is none."""
+    if p_value is None:
+        return "not given"
+    return "< 0.0001" if p_value < 1e-4 else f"{p_value:.4f}"
