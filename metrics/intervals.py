@@ -32,9 +32,9 @@ def wilson(counts: ArrayLike, total: float, confidence: float = 0.95) -> Floats:
 def simultaneous(counts: ArrayLike, confidence: float = 0.95) -> Floats:
     """Intervals that hold for all shares of one table at once, (..., 2).
 
-    Clopper and Pearson's exact ones at a Bonferroni level: at least the confidence for cells however
-    rare. Goodman's (Wilson's at that level) held in 90 of 100 tables of 48 cells, many of them rare;
-    those of Sison and Glaz, all of one width, suit no rare cell.
+    Clopper and Pearson's exact ones at a Bonferroni level: at least the confidence, however rare a
+    cell. Goodman's (Wilson's at that level) held in 90 of 100 tables of 48 cells, many of them
+    rare; those of Sison and Glaz, all of one width, suit no rare cell.
     """
     seen = np.asarray(counts, dtype=np.float64)
     total = float(seen.sum())

@@ -150,7 +150,7 @@ def draw_by_group(
         for code in range(len(groups))
     ]
     with styled():
-        figure = new_figure(0.45 + 0.7 * len(groups), 8.4)
+        figure = new_figure(0.4 + 0.77 * len(groups), 8.4)
         axes = figure.subplots()
         for place, found in enumerate(rows):
             for column, row in enumerate(found[:_PER_GROUP]):
@@ -161,7 +161,11 @@ def draw_by_group(
         axes.set_xlim(0, _PER_GROUP)
         axes.set_ylim(len(groups), 0)
         axes.set_aspect("equal")
-        labels = [f"{group}\n{len(found):,}" for group, found in zip(groups, rows, strict=True)]
+        # Words under each other, so that the portraits and not the labels settle the width.
+        labels = [
+            "\n".join([*group.split(), f"{len(found):,}"])
+            for group, found in zip(groups, rows, strict=True)
+        ]
         axes.set_yticks(np.arange(len(groups)) + 0.5, labels)
         axes.set_xticks([])
         axes.tick_params(length=0)

@@ -143,6 +143,6 @@ def _vectors(
             f"should be {width}"
         )
     matrix = np.full((len(there), width), np.nan, dtype=np.float32)
-    matrix[there] = np.asarray(lists.flatten(), dtype=np.float32).reshape(-1, width)
+    matrix[there] = np.asarray(lists.flatten(), dtype=np.float32).reshape(int(there.sum()), width)
     matrix[~counted] = np.nan
     return matrix

@@ -124,8 +124,9 @@ def _crossed(title: str, one: PopulationReport, small_cell: int) -> Table:
             for cell in shown
         ),
         num_words=3,
-        note=f"Bonferroni-Clopper-Pearson intervals hold for all {len(one.crossed)} combinations at once, for "
-        f"sampling only. {small} have fewer than {small_cell} pictures and are flagged.",
+        note=f"The intervals hold for all {len(one.crossed)} combinations at once (Clopper-Pearson "
+        f"at a Bonferroni level), for sampling only. {small} have fewer than {small_cell} "
+        "pictures and are flagged.",
     )
 
 
