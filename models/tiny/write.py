@@ -11,6 +11,7 @@ from pathlib import Path
 from models.quiet import quiet
 from models.tiny.flux import write_flux
 from models.tiny.lora import write_lora
+from models.tiny.lpips import write_lpips
 from models.tiny.sd3 import write_sd3
 from models.tiny.sd15 import write_sd15
 from models.tiny.texts import write_as_published
@@ -20,6 +21,7 @@ KINDS: Mapping[str, Callable[[Path], None]] = {
     "flux-schnell": partial(write_flux, variant="schnell"),
     "flux-dev": partial(write_flux, variant="dev"),
     "flux-lora": write_lora,
+    "lpips": write_lpips,
     "sd35-large-turbo": partial(write_sd3, variant="large-turbo"),
     "sd35-large": partial(write_sd3, variant="large"),
     "sd15": write_sd15,

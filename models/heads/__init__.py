@@ -1,0 +1,1 @@
+"""Image-to-image heads, their discriminator, losses and folders."""
