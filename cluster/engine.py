@@ -103,7 +103,11 @@ class Engine(Generic[Result]):
                 spent_s = time.monotonic() - seat.started_at
                 yield from self._died(seat, f"no answer after {spent_s:.0f} s")
         if not ready:
-            yield Waited(workers=sum(seat.node is not None for seat in self._seats))
+            yield Waited(
+                workers=sum(seat.node is not None for seat in self._seats),
+                pending=sum(seat.pending for seat in self._seats),
+                lacking=self._needs.lacking(),
+            )
 
     def _take(self, seat: Seat, ref: Any) -> Iterator[Result | Outcome]:
         """What has come back from a seat: an answer, an exception, or its death."""
@@ -132,6 +136,8 @@ class Engine(Generic[Result]):
                 self._deaths = 0
                 self._left -= 1
                 yield value.result
+            case None if seat.pending:
+                seat.load()
             case None if seat.leases:
                 # It lives, but nobody knows what became of its leases.
                 yield from self._died(seat, "lost its connection", node_lost=True)
@@ -196,7 +202,10 @@ class Engine(Generic[Result]):
         )
         leases = [lease for _, lease in seat.leases]
         if node_lost:
-            self._again.extendleft(reversed(leases))
+            for lease in reversed(leases):
+                # A suspect stays one, and is alone with its next worker too.
+                back = self._suspects if lease.shard in self._alone else self._again
+                back.appendleft(lease)
             return
         for lease in leases[:1]:
             yield self._blame(lease, _first_line(why), why)

@@ -30,6 +30,17 @@ class Seats:
     setup_timeout_s: float = 3600.0
     sign: Sign | None = None
 
+    def lacking(self) -> str | None:
+        """What the cluster has none of that a worker needs; None where it has room for one."""
+        if self.room():
+            return None
+        total: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        there = f"{total.get('GPU', 0):g} GPUs and {total.get('CPU', 0):g} processors"
+        return (
+            f"a worker needs {self.num_gpus:g} GPUs and {self.num_cpus:g} processors, "
+            f"there are {there}"
+        )
+
     def room(self) -> int:
         """How many workers the cluster has room for now; nodes come and go."""
         total: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
@@ -73,7 +84,9 @@ class Seat:
     """An actor as the driver sees it; leases are done in their order."""
 
     actor: Any
-    setup: Any
+    # Answered once the cluster has had room for it.
+    placed: Any
+    setup: Any = None
     node: str | None = None
     leases: deque[tuple[Any, Lease]] = field(default_factory=deque)
     started_at: float = field(default_factory=time.monotonic)
@@ -83,7 +96,7 @@ class Seat:
 
     @classmethod
     def start(cls, worker: type[Worker[Any]], config: Any, needs: Seats) -> Seat:
-        """A new actor, which begins to load."""
+        """A new actor, which begins to load when the cluster has room for it."""
         actor_class = ray.remote(
             num_gpus=needs.num_gpus,
             num_cpus=needs.num_cpus,
@@ -91,7 +104,17 @@ class Seat:
             max_task_retries=0,
         )(actor_of(worker))
         actor: Any = actor_class.options(max_concurrency=AT_ONCE).remote(worker, config, needs.sign)
-        return cls(actor, actor.setup.remote())
+        return cls(actor, actor.answer.remote())
+
+    def load(self) -> None:
+        """Have it load what it needs, now that it has a place."""
+        self.setup = self.actor.setup.remote()
+        self.started_at = time.monotonic()
+
+    @property
+    def pending(self) -> bool:
+        """Whether the cluster has had no room for it yet."""
+        return self.setup is None
 
     @property
     def idle(self) -> bool:
@@ -102,6 +125,8 @@ class Seat:
         """What to wait for: an answer to the probe, to the setup, or to the lease that runs."""
         if self.probe is not None:
             return self.probe
+        if self.pending:
+            return self.placed
         if self.node is None:
             return self.setup
         return self.leases[0][0] if self.leases else None
@@ -127,8 +152,8 @@ class Seat:
         return self.leases.popleft()[1]
 
     def overdue(self, needs: Seats) -> bool:
-        """Whether what it is at takes too long."""
-        if self.node is not None and not self.leases:
+        """Whether what it is at takes too long; to wait for room is no work."""
+        if self.pending or (self.node is not None and not self.leases):
             return False
         limit_s = needs.setup_timeout_s if self.node is None else needs.lease_timeout_s
         return time.monotonic() - self.started_at > limit_s

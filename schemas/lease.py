@@ -112,9 +112,11 @@ class OutOfTime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waited:
-    """Nothing came back for a moment, on so many workers; none while a cluster has no room."""
+    """Nothing came back for a moment: how many work, how many wait for room, and what lacks."""
 
     workers: int
+    pending: int
+    lacking: str | None
 
 
 # What an engine tells beside results.

@@ -58,6 +58,8 @@ class GenerateShard:
         self._sources = None if config.sources is None else Path(config.sources)
         self._weights_to = None if config.weights_to is None else Path(config.weights_to)
         self.generator: Generator = build_generator(config.config)
+        # When the lease before was finished; this one may have begun while it was.
+        self._free_since = 0.0
 
     def setup(self) -> dict[str, str]:
         """Load the models; CannotGoOn where they are not those of generator.json."""
@@ -79,7 +81,6 @@ class GenerateShard:
 
     def run(self, lease: Lease, turn: Turn) -> StagedShard:
         """Make and stage one shard."""
-        begun = time.monotonic()
         sources = None if self._sources is None else read_sources(self._sources, lease.shard)
         size_px = self._config.dataset.size_px
         with (
@@ -94,6 +95,7 @@ class GenerateShard:
         ):
             before: list[_Made] = []
             with turn:
+                begun = time.monotonic()
                 for batch in self._batches(lease.samples):
                     made = list(self._make(batch, sources, encoders))
                     # While this batch was made, the one before it was encoded.
@@ -101,7 +103,14 @@ class GenerateShard:
                     before = made
             # The next lease has its turn while the last batch is encoded, written and hashed.
             _put(stage, before)
-            return stage.finish(time.monotonic() - begun)
+            return stage.finish(self._spent_s(begun))
+
+    def _spent_s(self, begun: float) -> float:
+        """This lease's seconds of its worker; those that it shared count for the one before."""
+        now = time.monotonic()
+        spent_s = now - max(begun, self._free_since)
+        self._free_since = now
+        return spent_s
 
     def _batches(self, samples: Sequence[PlannedSample]) -> Iterator[Sequence[PlannedSample]]:
         size = self._config.dataset.batch_size

@@ -65,6 +65,16 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM, which ends a verb in the same orderly way as Ctrl-C."""
 
 
+# Whether SIGTERM came: Ray, whose own processes it may have ended too, then raises a bare
+# KeyboardInterrupt on top.
+_sigterm_came = threading.Event()
+
+
+def why_stopped() -> str:
+    """What a KeyboardInterrupt stands for."""
+    return "SIGTERM" if _sigterm_came.is_set() else "Ctrl-C"
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -113,10 +123,10 @@ def run_verb(verb: Callable[[list[str]], int], argv: Sequence[str] | None = None
         Console().error(_one_line(error))
         wrong = isinstance(error, ValueError) or getattr(error, "errno", None) in _WRONG_PATHS
         return WRONG if wrong else INCOMPLETE
-    except Terminated:
-        print("stopped by SIGTERM; the same command continues", file=sys.stderr)
-        return TERMINATED
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
+        if isinstance(stop, Terminated) or _sigterm_came.is_set():
+            print("stopped by SIGTERM; the same command continues", file=sys.stderr)
+            return TERMINATED
         print("interrupted; the same command continues", file=sys.stderr)
         return INTERRUPTED
 
@@ -129,8 +139,10 @@ def _terminable() -> Iterator[None]:
         return
 
     def terminate(*_: object) -> None:
+        _sigterm_came.set()
         raise Terminated("SIGTERM")
 
+    _sigterm_came.clear()
     before = signal.signal(signal.SIGTERM, terminate)
     try:
         yield

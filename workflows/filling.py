@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from schemas.endings import ends_the_run
+from schemas.endings import CannotGoOn, ends_the_run
 from schemas.event import Event
 from schemas.lease import (
     LeaseFailed,
@@ -22,12 +23,14 @@ from schemas.lease import (
     Waited,
     WorkerLost,
     WorkerReady,
+    error_line,
 )
 from schemas.part import WHOLE
 from schemas.run import Making
 from shards import events, filesystem, layout
 from shards.check_shard import MEND
 from shards.owner import Owner
+from shards.provenance import code_version
 from shards.publish import (
     Publisher,
     ShardTaken,
@@ -39,10 +42,13 @@ from shards.publish import (
 )
 from shards.record_file import differences
 from shards.verify import verify
+from workflows.cli import why_stopped
 from workflows.console import Console, counted
 
 # Long enough for the slowest small write of another driver, short against a night's run.
 OLD_TEMPORARY_S = 3600.0
+# Ray starts workers in some seconds; only then is it worth a word that there are none.
+FIRST_WAIT_S, TELL_WAITING_S = 20.0, 60.0
 
 
 class Filling:
@@ -59,6 +65,8 @@ class Filling:
         self._told: set[str] = set()
         self._dataset, self._owner, self._console = dataset, owner, console
         self._begun = time.monotonic()
+        self._code = code_version()
+        self._tell_waiting_at = self._begun + FIRST_WAIT_S
 
     def take_charge(self) -> None:
         """Say who was taken over, and set aside what a killed driver left."""
@@ -71,6 +79,18 @@ class Filling:
         for shard, reason in broken(self._dataset, self.shards):
             self.set_aside(shard, reason)
         self._sweep_staging()
+
+    @contextmanager
+    def noting_its_end(self) -> Iterator[None]:
+        """Note why the block ended early, if it did; where nothing can be written, nobody can."""
+        try:
+            yield
+        except BaseException as stop:
+            asked = isinstance(stop, KeyboardInterrupt)
+            why = why_stopped() if asked else error_line(stop)
+            with suppress(OSError):
+                self.note("run-stopped", why=why, shards=self.made["shards"])
+            raise
 
     def mend(self, fingerprint: str) -> None:
         """Set aside whatever verification finds wrong with shards, so that they are made again."""
@@ -136,17 +156,12 @@ class Filling:
         """Publish what an engine yields, and set aside what it gives up."""
         publisher = Publisher(self._dataset, self._owner)
         with self._console.progress("making", "samples", num_samples) as advance:
-            try:
-                for outcome in outcomes:
-                    self._take(publisher, outcome)
-                    also = counted(self.workers, "worker")
-                    if busy_share and self.made["shards"]:
-                        also += f" {busy_share():.1%} busy"
-                    advance(self.made["samples"], also=also)
-            except KeyboardInterrupt as stop:
-                why = str(stop) or "Ctrl-C"
-                self.note("run-stopped", why=why, shards=self.made["shards"])
-                raise
+            for outcome in outcomes:
+                self._take(publisher, outcome)
+                also = counted(self.workers, "worker")
+                if busy_share and self.made["shards"]:
+                    also += f" {busy_share():.1%} busy"
+                advance(self.made["samples"], also=also)
 
     def _take(self, publisher: Publisher, outcome: StagedShard | Outcome) -> None:
         match outcome:
@@ -161,7 +176,7 @@ class Filling:
             case OutOfTime():
                 self._out_of_time(outcome)
             case Waited():
-                pass  # the bar goes on, and a log gets its line
+                self._waited(outcome)
 
     def finish(self) -> float:
         """Note the end; seconds since the start."""
@@ -206,6 +221,13 @@ class Filling:
         self.workers += 1
         self.most_workers = max(self.most_workers, self.workers)
         self.note("worker-ready", host=ready.host, **ready.stack)
+        code, ours = ready.stack.get("code", self._code), self._code
+        if code != ours:
+            raise CannotGoOn(
+                f"{ready.host} runs other code ({code[:8]}) than this driver ({ours[:8]}): start "
+                "both from one checkout, which lies under the same path on all nodes, or submit "
+                "it with ray job submit --working-dir ."
+            )
         # Where nothing is expected of the processor, the first worker says what it is to be.
         self._expected = {**ready.stack, **self._expected}
         different = "; ".join(differences(self._expected, ready.stack))
@@ -213,6 +235,17 @@ class Filling:
             self._told.add(different)
             self._console.warn(f"bytes may differ in the last digits: {different}")
             self.note("stack-differs", host=ready.host, differences=different)
+
+    def _waited(self, waited: Waited) -> None:
+        """The bar goes on; where nobody works since the cluster has no room, that is told."""
+        if waited.workers or time.monotonic() < self._tell_waiting_at:
+            return
+        self._tell_waiting_at = time.monotonic() + TELL_WAITING_S
+        if waited.lacking:
+            self._console.warn(f"no worker yet, waiting for nodes: {waited.lacking}")
+        elif waited.pending:
+            what = counted(waited.pending, "worker")
+            self._console.note(f"{what} waiting for a place beside the work of others")
 
     def _out_of_time(self, out: OutOfTime) -> None:
         why = "the deadline is nearer than the time that a shard takes"

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from schemas.lease import Lease
     from schemas.part import Part
+    from schemas.run import GeneratorRecord, Run
     from tasks.generate_shard import GenerateConfig
     from workflows.filling import Filling
 
@@ -71,13 +72,19 @@ def main(argv: list[str]) -> int:
     made = _make(arguments, part, deadline, console)
     if whole:
         tell_cost_of_whole(console, made.phases, whole)
-    return INCOMPLETE if made.missing or made.failed or made.phases[-1].unmended else DONE
+    return (
+        INCOMPLETE
+        if made.missing or made.failed or any(phase.unmended for phase in made.phases)
+        else DONE
+    )
 
 
 def _check(arguments: Arguments) -> None:
     """What options say about each other."""
     if (arguments.limit is None) != (arguments.out is None):
         raise ValueError("--limit and --out: a pilot needs both, how many samples and which folder")
+    if arguments.sources and arguments.sources.resolve() == arguments.dataset.resolve():
+        raise ValueError(f"--sources {arguments.sources}: is the dataset; choose another folder")
     if arguments.out and arguments.out.resolve().is_relative_to(arguments.dataset.resolve()):
         raise ValueError(f"--out {arguments.out}: lies in the dataset; choose a place outside")
 
@@ -86,7 +93,9 @@ def _check(arguments: Arguments) -> None:
 class _Made:
     """What one run did: its phases, the dataset's own last, and what is still missing of it."""
 
+    folder: Path
     phases: list[Filling]
+    shards: list[str]
     missing: list[str]
     failed: int
 
@@ -105,50 +114,81 @@ def _make(
     from shards.plan import shard_names
     from shards.publish import published
     from shards.run import read_planned
-    from tasks.generate_shard import GenerateConfig
     from workflows.filling import Filling
 
     dataset = arguments.dataset
     run, plan = read_planned(dataset)
     with Owner(dataset, part) as owner:
         filling = Filling(dataset, shard_names(plan), owner, console)
-        filling.take_charge()
-        record = agree(dataset, run, plan, filling, console, mend=arguments.mend)
-        if arguments.mend:
-            filling.mend(record.fingerprint())
-        outstanding = filling.outstanding(
-            record,
-            retry_failed=arguments.retry_failed,
-            mend=f"relume generate {dataset} --mend sets it aside",
-        )
-        if only is not None:
-            outstanding = [shard for shard in outstanding if shard in only]
-        earlier: list[Filling] = []
-        sources = None
-        # Only now is it known what is to be made: damage has been set aside.
-        if outstanding and is_two_phase(
-            arguments.placement, run.config, arguments.address, console
-        ):
-            sources = arguments.sources or sources_folder(dataset)
-            plan_sources(sources, run, plan)
-            first = replace(arguments, dataset=sources, placement="auto")
-            earlier = _make(first, part, deadline, console, outstanding).phases
-            outstanding = list(published(sources, outstanding))
-        there = None if sources is None else str(sources.absolute())
-        local = None if arguments.weights_to is None else str(arguments.weights_to)
-        config = GenerateConfig(str(dataset.absolute()), run.config, record, there, local)
-        begun = time.monotonic()
-        _fill(arguments, deadline, config, filling, plan, outstanding, owner.sign, console)
-        with ends_the_run():
-            now = rebuild(dataset, run, shard_names(plan))
-        filling.finish()
+        with filling.noting_its_end():
+            filling.take_charge()
+            record = agree(dataset, run, plan, filling, console, mend=arguments.mend)
+            if arguments.mend:
+                filling.mend(record.fingerprint())
+            outstanding = filling.outstanding(
+                record,
+                retry_failed=arguments.retry_failed,
+                mend=f"relume generate {dataset} --mend sets it aside",
+            )
+            if only is not None:
+                outstanding = [shard for shard in outstanding if shard in only]
+            # Only now is it known what is to be made: damage has been set aside.
+            first = _sources_first(arguments, part, deadline, console, run, plan, outstanding)
+            if first is not None:
+                outstanding = list(published(first.folder, outstanding))
+            config = _config(arguments, run, record, first)
+            begun = time.monotonic()
+            _fill(arguments, deadline, config, filling, plan, outstanding, owner.sign, console)
+            with ends_the_run():
+                now = rebuild(dataset, run, shard_names(plan))
+            filling.finish()
+    wanted = [shard for shard in filling.shards if only is None or shard in only]
     made = _Made(
-        [*earlier, filling],
-        missing=[shard for shard in filling.shards if shard not in now.done],
-        failed=sum(now.done[shard].failed for shard in filling.shards if shard in now.done),
+        dataset,
+        [*(first.phases if first else []), filling],
+        shards=wanted,
+        missing=[shard for shard in wanted if shard not in now.done],
+        failed=sum(now.done[shard].failed for shard in wanted if shard in now.done),
     )
     _tell(console, arguments, made, time.monotonic() - begun)
     return made
+
+
+def _sources_first(
+    arguments: Arguments,
+    part: Part,
+    deadline: float | None,
+    console: Console,
+    run: Run,
+    plan: pa.Table,
+    outstanding: list[str],
+) -> _Made | None:
+    """Make the sources of what is outstanding in a dataset of their own, where that is the way."""
+    if not outstanding or not is_two_phase(
+        arguments.placement, run.config, console, address=arguments.address, here=arguments.here
+    ):
+        return None
+    folder = arguments.sources or sources_folder(arguments.dataset)
+    plan_sources(folder, run, plan)
+    of_sources = replace(arguments, dataset=folder, placement="auto")
+    return _make(of_sources, part, deadline, console, outstanding)
+
+
+def _config(
+    arguments: Arguments, run: Run, record: GeneratorRecord, sources: _Made | None
+) -> GenerateConfig:
+    from tasks.generate_shard import GenerateConfig
+
+    def absolute(path: Path | None) -> str | None:
+        return None if path is None else str(path.absolute())
+
+    return GenerateConfig(
+        str(arguments.dataset.absolute()),
+        run.config,
+        record,
+        sources=absolute(sources.folder if sources else None),
+        weights_to=absolute(arguments.weights_to),
+    )
 
 
 def _fill(
@@ -197,7 +237,7 @@ def _leases(plan: pa.Table, shards: list[str]) -> Iterator[Lease]:
 
 def _tell(console: Console, arguments: Arguments, outcome: _Made, seconds: float) -> None:
     filling, missing, failed = outcome.phases[-1], outcome.missing, outcome.failed
-    made, total = filling.made, len(filling.shards)
+    made, total = filling.made, len(outcome.shards)
     given_up = filling.given_up().keys() & set(missing)
     whole = "" if arguments.part == "1/1" else f", part {arguments.part}"
     console.heading(
@@ -221,7 +261,7 @@ def _tell(console: Console, arguments: Arguments, outcome: _Made, seconds: float
     if given_up:
         console.warn(
             f"{counted(len(given_up), 'shard')} given up: once the cause is mended, "
-            f"relume generate {place} --retry-failed"
+            "the same command with --retry-failed"
         )
     if failed:
         console.warn(f"{counted(failed, 'sample')} failed: relume inspect {place} --failed")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Placement = Literal["auto", "fused", "two-phase"]
 # Beside the weights: activations of a batch, the allocator's gaps, what CUDA itself takes.
-OVERHEAD, ACTIVATION_BYTES = 1.1, 6 << 30
+OVERHEAD, ACTIVATION_BYTES = 1.05, 5 << 30
 
 
 def sources_folder(dataset: Path) -> Path:
@@ -33,7 +33,12 @@ def plan_sources(folder: Path, run: Run, plan: pa.Table) -> None:
 
 
 def is_two_phase(
-    placement: Placement, config: DatasetConfig, address: str | None, console: Console
+    placement: Placement,
+    config: DatasetConfig,
+    console: Console,
+    *,
+    address: str | None,
+    here: bool,
 ) -> bool:
     """Whether sources have to be made first."""
     stages = config.dataset.stages
@@ -52,7 +57,7 @@ def is_two_phase(
     if generator.numerics()["device"] != "cuda":
         return False
     needed = generator.weight_bytes()
-    there = _gpu_bytes(address)
+    there = _gpu_bytes(address, here=here)
     console.note(f"the models take {size(needed)}, the smallest GPU has {size(there)}")
     return too_large(needed, there)
 
@@ -62,17 +67,30 @@ def too_large(weight_bytes: int, gpu_bytes: int) -> bool:
     return weight_bytes * OVERHEAD + ACTIVATION_BYTES > gpu_bytes
 
 
-def _gpu_bytes(address: str | None) -> int:
-    """Memory of the smallest GPU of the cluster, which a worker on each is asked for."""
-    from cluster.connect import connected
-    from cluster.engine import Engine
-    from cluster.seats import Seats
-    from schemas.lease import Lease
-    from tasks.gpu_memory import GpuMemory
+def _gpu_bytes(address: str | None, *, here: bool) -> int:
+    """Memory of the smallest GPU that will be used; ValueError where there is none."""
+    from tasks.gpu_memory import smallest_gpu_bytes
 
-    needs = Seats(num_gpus=1.0)
-    with connected(address):
-        count = max(needs.room(), 1)
-        leases = [Lease(shard=f"gpu-{n}", attempt=1, samples=()) for n in range(count)]
-        outcomes = Engine(GpuMemory, None, needs).run(leases, count)
-        return min(outcome for outcome in outcomes if isinstance(outcome, int))
+    if here:
+        import torch
+
+        if not torch.cuda.is_available():
+            raise no_gpu("local")
+        return smallest_gpu_bytes()
+    from cluster.connect import connected
+    from cluster.survey import asked_on_each_node
+
+    with connected(address) as where:
+        answers = asked_on_each_node(smallest_gpu_bytes, "GPU")
+    if not answers:
+        raise no_gpu(where)
+    return min(answers)
+
+
+def no_gpu(where: str) -> ValueError:
+    """That GPUs are asked for where none are, and the mend."""
+    place = "this machine" if where == "local" else f"the cluster {where}"
+    return ValueError(
+        f"generator.device: {place} has no GPU; name --address of a cluster that "
+        "has some, or plan into a new folder with --generator.device cpu"
+    )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from workflows.console import Console
+from workflows.phases import no_gpu
 
 if TYPE_CHECKING:
     from schemas.lease import Lease, Outcome, StagedShard, Worker
@@ -69,7 +70,7 @@ def at_work(
         yield lambda leases, count: in_process.run(leases, count, worker(config), deadline), None
         return
     from cluster.actor import Sign
-    from cluster.connect import connected
+    from cluster.connect import LOCAL, connected
     from cluster.engine import Engine
     from cluster.seats import Seats
 
@@ -81,5 +82,7 @@ def at_work(
     )
     with connected(arguments.address) as where:
         console.note(f"on Ray: {where}")
+        if where == LOCAL and seats.lacking():
+            raise no_gpu(where)  # nobody will join it later
         engine = Engine(worker, config, seats, deadline=deadline)
         yield engine.run, lambda: engine.usage.busy_share

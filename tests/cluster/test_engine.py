@@ -17,8 +17,18 @@ from ray.cluster_utils import Cluster
 from cluster.actor import Sign
 from cluster.connect import connected
 from cluster.engine import Engine, Seats, WorkersKeepDying
+from cluster.seats import Seat
+from cluster.survey import asked_on_each_node
 from schemas.endings import CannotGoOn
-from schemas.lease import Lease, LeaseFailed, OutOfTime, Turn, WorkerLost, WorkerReady
+from schemas.lease import (
+    Lease,
+    LeaseFailed,
+    OutOfTime,
+    Turn,
+    Waited,
+    WorkerLost,
+    WorkerReady,
+)
 
 # Workers of a test module cannot be imported by name in another process.
 ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -286,6 +296,72 @@ def test_a_node_that_does_not_see_the_drivers_files_ends_the_run(here: str, tmp_
         run("nothing", tmp_path, sign=sign)
     (tmp_path / "sign").touch()
     assert len(run("nothing", tmp_path, sign=sign)[0]) == 20
+
+
+def test_workers_that_wait_for_room_are_no_deaths(here: str, tmp_path: Path) -> None:
+    """Somebody else has all places but one, for longer than a setup may take."""
+    others = ray.remote(num_cpus=os.cpu_count() - 1)(Slow).remote(str(tmp_path))  # type: ignore[operator]
+    ray.get(others.setup.remote())
+    engine = Engine(Slow, str(tmp_path), Seats(num_cpus=1, setup_timeout_s=1.5))
+    outcomes = list(engine.run(leases(12), 12))
+    ray.kill(others)
+    assert sorted(one for one in outcomes if isinstance(one, str)) == all_but(count=12)
+    assert not [one for one in outcomes if isinstance(one, LeaseFailed | WorkerLost)]
+
+
+class Unseen(Seat):
+    """A seat without an actor: the driver's own bookkeeping."""
+
+    def queue(self, lease: Lease) -> None:
+        self.leases.append((None, lease))
+
+    def end(self) -> None:
+        pass
+
+
+def test_a_suspect_of_a_lost_node_is_alone_with_its_next_worker_too() -> None:
+    first, second, third = (Unseen(actor=None, placed=None, setup=True, node="n") for _ in range(3))
+    engine = Engine(Slow, "", Seats())
+    engine._fresh, engine._left = leases(3), 3
+    suspect = Lease(shard="suspect", attempt=2, samples=())
+    engine._seats, engine._alone = [first], {"suspect"}
+    first.leases.append((None, suspect))
+    assert list(engine._died(first, "node has died", node_lost=True))
+    engine._seats = [second, third]
+    engine._feed(second)
+    engine._feed(third)
+    assert [lease for _, lease in second.leases] == [suspect]
+    assert [lease.shard for _, lease in third.leases] == ["shard-0", "shard-1"]
+
+
+def test_a_cluster_without_what_a_worker_needs_says_what_lacks(here: str, tmp_path: Path) -> None:
+    run_ = Engine(Slow, str(tmp_path), Seats(num_gpus=1)).run(leases(2), 2)
+    waited = next(run_)
+    run_.close()
+    assert isinstance(waited, Waited)
+    assert waited.workers == waited.pending == 0
+    assert waited.lacking is not None
+    assert waited.lacking.startswith("a worker needs 1 GPUs and 1 processors, there are 0 GPUs")
+
+
+def test_every_node_with_a_resource_is_asked(here: str) -> None:
+    def process() -> int:
+        return os.getpid()
+
+    assert asked_on_each_node(process, "GPU") == []
+    assert os.getpid() not in asked_on_each_node(process, "CPU")
+
+    def nobody_knows() -> int:
+        raise CannotGoOn("no tool")
+
+    with pytest.raises(CannotGoOn, match="no tool"):
+        asked_on_each_node(nobody_knows, "CPU")
+
+
+def test_a_driver_far_away_is_refused() -> None:
+    with pytest.raises(ValueError, match="would not run this tree"):  # noqa: SIM117
+        with connected("ray://somewhere:10001"):
+            pass
 
 
 def test_an_address_where_nobody_is(here: str) -> None:

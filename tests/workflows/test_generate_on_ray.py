@@ -24,13 +24,14 @@ SEEDED_MOMENTS = int(os.environ.get("RELUME_FAULTS", "8"))
 LONGEST_S = 8.0
 
 
-def start(dataset: Path, *options: str) -> subprocess.Popen[str]:
+def start(dataset: Path, *options: str, start_new_session: bool = False) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "workflows.generate", str(dataset), *options],
         env=os.environ | {"PYTHONPATH": "."},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=start_new_session,
     )
 
 
@@ -106,3 +107,22 @@ def test_a_relative_path_under_a_ray_job(
     monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
     assert main(["generate", "somewhere"]) == 2
     assert "under a Ray job the dataset's path must be absolute" in capsys.readouterr().err
+
+
+def test_sigterm_to_the_whole_group_is_told_as_such(planned: Callable[..., Path]) -> None:
+    """As Slurm's scancel does it: the processes of a local Ray get it too."""
+    dataset = planned("medium", "--dataset.size-px", "512")
+    driver = start(dataset, start_new_session=True)
+    while driver.poll() is None and not list(dataset.glob("*/*.done.json")):
+        time.sleep(0.01)
+    os.killpg(driver.pid, signal.SIGTERM)
+    _, told = driver.communicate()
+    assert (driver.returncode, told.strip().splitlines()[-1]) == (
+        143,
+        "stopped by SIGTERM; the same command continues",
+    )
+    assert [e["facts"]["why"] for e in read_events(dataset) if e["kind"] == "run-stopped"] == [
+        "SIGTERM"
+    ]
+    finish(start(dataset))
+    assert list(verify(dataset)) == []

@@ -13,6 +13,7 @@ import pytest
 
 from models.generators.procedural.generator import ProceduralGenerator
 from models.tiny.write import write
+from shards.events import read as read_events
 from shards.verify import verify
 from workflows.cli import main
 from workflows.phases import too_large
@@ -50,23 +51,23 @@ batch_size = 4
 
 
 @pytest.fixture
-def flux(tmp_path: Path) -> Callable[[str], Path]:
+def flux(tmp_path: Path) -> Callable[..., Path]:
     """Plans a dataset of pairs of tiny FLUX checkpoints."""
     for kind in ("flux-schnell", "flux-dev"):
         write(kind, tmp_path / "models" / kind)
     (tmp_path / "flux.toml").write_text(TINY_FLUX.format(folder=tmp_path / "models"))
 
-    def make(folder: str) -> Path:
+    def make(folder: str, *overrides: str) -> Path:
         dataset = tmp_path / folder
         argv = ["plan", str(tmp_path / "flux.toml"), "--dataset", "d", "--out", str(dataset)]
-        assert main(argv) == 0
+        assert main([*argv, *overrides]) == 0
         return dataset
 
     return make
 
 
 def test_flux_in_two_phases_is_flux_in_one(
-    files: Callable[..., dict[str, bytes]], flux: Callable[[str], Path]
+    files: Callable[..., dict[str, bytes]], flux: Callable[..., Path]
 ) -> None:
     fused, phased = flux("fused"), flux("phased")
     assert main(["generate", "--here", str(fused)]) == 0
@@ -175,7 +176,7 @@ def test_flux_fits_beside_itself_from_eighty_gigabytes_on(gpu_gib: int, phased: 
 
 
 def test_flux_in_two_phases_killed_in_each_of_them(
-    files: Callable[..., dict[str, bytes]], flux: Callable[[str], Path]
+    files: Callable[..., dict[str, bytes]], flux: Callable[..., Path]
 ) -> None:
     """Kill -9 while sources are made, and while targets are; then the same command."""
     fused, phased = flux("fused"), flux("phased")
@@ -202,3 +203,41 @@ def test_flux_in_two_phases_killed_in_each_of_them(
     assert main(["generate", "--here", str(phased), "--placement", "two-phase"]) == 0
     assert list(verify(phased)) == []
     assert files(phased) == files(fused)
+
+
+@pytest.mark.parametrize("options", [[], ["--here"], ["--placement", "fused"]])
+def test_gpus_that_are_not_there_are_told_at_once(
+    flux: Callable[..., Path], capfd: pytest.CaptureFixture[str], options: list[str]
+) -> None:
+    dataset = flux("gpus", "--generator.device", "cuda")
+    assert main(["generate", str(dataset), *options]) == 2
+    assert "this machine has no GPU; name --address" in capfd.readouterr().err
+
+
+def test_weights_are_loaded_from_a_copy_on_the_node(
+    flux: Callable[..., Path], files: Callable[..., dict[str, bytes]], tmp_path: Path
+) -> None:
+    plain, copied, place = flux("plain"), flux("copied"), tmp_path / "node"
+    assert main(["generate", "--here", str(plain)]) == 0
+    assert main(["generate", "--here", str(copied), "--weights-to", str(place)]) == 0
+    assert files(copied) == files(plain)
+    assert list(place.glob("models/*/transformer/*.safetensors"))
+
+
+def test_sources_are_not_the_dataset(
+    planned: Callable[..., Path], capfd: pytest.CaptureFixture[str]
+) -> None:
+    dataset = planned()
+    assert main(["generate", "--here", str(dataset), "--sources", str(dataset)]) == 2
+    assert "is the dataset; choose another folder" in capfd.readouterr().err
+
+
+def test_seconds_of_a_worker_are_counted_once(planned: Callable[..., Path]) -> None:
+    """Two leases lie at a worker, and one waits while the other has its turn."""
+    dataset = planned("medium", "--dataset.size-px", "256")
+    begun = time.monotonic()
+    assert main(["generate", str(dataset), "--workers", "1"]) == 0
+    spent_s = time.monotonic() - begun
+    seconds = [e["seconds"] for e in read_events(dataset) if e["kind"] == "shard-published"]
+    assert len(seconds) == 10
+    assert 0 < sum(seconds) < spent_s

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from models.generators.diffusers_pair.checkpoint import INDEX, Checkpoint
+from schemas.endings import CannotGoOn
 
 # A prompt's encodings by the names that the pipelines give them.
 Encoded = Mapping[str, Any]
@@ -114,7 +115,8 @@ def encode_prompts(family: Family, pipeline: Any, prompts: list[str], tokens: in
 def _check_length(tokenizer: Any, prompts: Sequence[str], tokens: int) -> None:
     for prompt, ids in zip(prompts, tokenizer(list(prompts)).input_ids, strict=True):
         if len(ids) > tokens:
-            raise ValueError(
-                f"prompt {prompt!r}: has {len(ids)} tokens, and {tokens} are read; "
-                "shorten it or set a larger --generator.text-tokens"
+            # A setting of the whole plan, so no other attempt and no other shard would do better.
+            raise CannotGoOn(
+                f"prompt {prompt!r}: has {len(ids)} tokens, and {tokens} are read; plan into a new "
+                "folder with a larger --generator.text-tokens, or a shorter --dataset.prompt"
             )

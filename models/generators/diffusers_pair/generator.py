@@ -15,6 +15,7 @@ from models.generators.diffusers_pair.checksums import sha256_of
 from models.generators.diffusers_pair.families import Encoded, encode_prompts, family_of
 from models.generators.diffusers_pair.loading import Loader, Pipeline
 from models.generators.diffusers_pair.local_copy import local_copy
+from models.generators.diffusers_pair.weight_files import num_elements
 from models.generators.generator import Pixels
 from schemas.config import DatasetConfig, DiffusersSettings
 from schemas.endings import CannotGoOn
@@ -66,7 +67,8 @@ class DiffusersGenerator:
             except torch.cuda.OutOfMemoryError:
                 raise ValueError(
                     f"stage.{stage}.model = {checkpoint.model!r}: too large for this GPU beside "
-                    f"{', '.join(self.pipelines) or 'nothing'}"
+                    f"{', '.join(self.pipelines) or 'nothing'}; use one with more memory, or "
+                    "--placement two-phase"
                 ) from None
             self._check(stage, pipeline)
             self.pipelines[stage] = pipeline
@@ -92,11 +94,12 @@ class DiffusersGenerator:
 
     def weight_bytes(self) -> int:
         """How much memory the models of all stages take, those that they share once."""
+        number_bytes = getattr(torch, self._settings.dtype).itemsize
         found: dict[str, int] = {}
         for stage in self._stages:
             checkpoint = self._checkpoint(stage)
             for name, sum_ in checkpoint.sha256().items():
-                found[sum_] = (checkpoint.folder / name).stat().st_size
+                found[sum_] = num_elements(checkpoint.folder / name) * number_bytes
         return sum(found.values())
 
     def gpu(self) -> str | None:
@@ -241,8 +244,11 @@ def to_levels(pixels: Pixels) -> npt.NDArray[np.uint8]:
 
 def _too_large(batch_size: int, size_px: int) -> str:
     if batch_size < 2 * LEAST_BATCH:
-        return f"dataset.size_px = {size_px}: too large for this GPU at batch_size = {batch_size}"
+        return (
+            f"dataset.size_px = {size_px}: too large for this GPU at batch_size = {batch_size}; "
+            "use one with more memory, --placement two-phase, or plan smaller pictures"
+        )
     return (
         f"dataset.batch_size = {batch_size}: too large for this GPU; "
-        f"plan again with --dataset.batch_size {batch_size // 2}"
+        f"plan into a new folder with --dataset.batch_size {batch_size // 2}"
     )

@@ -50,7 +50,8 @@ def _copy_file(source: Path, blob: Path, sha256: str) -> None:
     with ends_the_run():
         blob.parent.mkdir(parents=True, exist_ok=True)
         with _lock(blob.with_name(f"{sha256}.lock")):
-            if blob.exists():
+            # A power cut may have left a shorter one.
+            if blob.exists() and blob.stat().st_size == source.stat().st_size:
                 return
             partial = blob.with_name(f"{sha256}.partial")
             try:
@@ -71,6 +72,8 @@ def _copy_and_hash(source: Path, target: Path) -> str:
         while piece := reading.read(_PIECE):
             digest.update(piece)
             writing.write(piece)
+        writing.flush()
+        os.fsync(writing.fileno())
     shutil.copymode(source, target)
     return digest.hexdigest()
 

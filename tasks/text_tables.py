@@ -1,0 +1,48 @@
+"""What a table of text is, and how shares and numbers are written in one."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A titled table; the first `num_words` columns hold words, the others numbers."""
+
+    title: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    num_words: int
+    note: str
+
+
+def percent(share: float) -> str:
+    """A share in per cent with one decimal."""
+    return "-" if math.isnan(share) else f"{100 * share:.1f} %"
+
+
+def interval(low: float, high: float) -> str:
+    """Two shares in per cent."""
+    return f"{100 * low:.1f} to {100 * high:.1f}"
+
+
+def signed(share: float) -> str:
+    """A difference of shares in percentage points."""
+    # Without this a rounded 0 could bear a minus.
+    points = round(100 * share, 1) + 0.0
+    return f"{points:+.1f}" if points else "0.0"
+
+
+def number(value: float | None, decimals: int = 3) -> str:
+    """A number with so many decimals; a dash where there is none."""
+    if value is None or math.isnan(value):
+        return "-"
+    return "infinite" if math.isinf(value) else f"{value:.{decimals}f}"
+
+
+def chance(p_value: float | None) -> str:
+    """A p-value, or that there is none."""
+    if p_value is None:
+        return "not given"
+    return "< 0.0001" if p_value < 1e-4 else f"{p_value:.4f}"
