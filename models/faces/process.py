@@ -1,0 +1,96 @@
+"""What DeepFace settles once for a whole process: engine, home, threads and its singletons.
+
+Every import of DeepFace goes through here, after its settings and without its side effects.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from schemas.audit import DeepFaceSettings, Engine
+
+_settled: dict[str, str | int] = {}
+# Packages of detectors that DeepFace only needs when it is asked for them.
+_PACKAGES = {
+    "mtcnn": "mtcnn",
+    "fastmtcnn": "facenet-pytorch",
+    "dlib": "dlib",
+    "mediapipe": "mediapipe",
+    "yolo": "ultralytics",
+}
+
+
+def settle(engine: Engine, home: Path, threads: int) -> None:
+    """Settle these for this process; a ValueError names one that is settled otherwise."""
+    wanted: dict[str, str | int] = {"engine": engine, "weights": str(home), "threads": threads}
+    for field, value in _settled.items():
+        if wanted[field] != value:
+            raise ValueError(
+                f"{field} = {wanted[field]!r}: DeepFace runs with {value!r} in this process, and "
+                "cannot change; start another process"
+            )
+    _settled.update(wanted)
+    os.environ["DEEPFACE_BACKEND_ENGINE"] = engine
+    os.environ["DEEPFACE_HOME"] = str(home)
+    # Their own loggers print to the standard output; errors only.
+    os.environ.setdefault("DEEPFACE_LOG_LEVEL", "40")
+    os.environ.setdefault("RETINAFACE_LOG_LEVEL", "40")
+    import cv2
+
+    cv2.setNumThreads(threads)
+    if engine == "pytorch":
+        import torch
+
+        torch.set_num_threads(threads)
+
+
+def part(name: str) -> Any:
+    """A module of DeepFace or of its detector, imported as settled."""
+    assert _settled, "settle() comes first"
+    # retinaface silences every warning of the process while it is imported.
+    with warnings.catch_warnings():
+        return import_module(name)
+
+
+def model(task: str, name: str) -> Any:
+    """One of DeepFace's own models, loaded by its own code and shared by the process."""
+    modeling = part("deepface.modules.modeling")
+    with warnings.catch_warnings(), _bounded_sessions(int(_settled["threads"])):
+        try:
+            return modeling.build_model(task, name)
+        except ImportError as error:
+            raise ValueError(_needs_package(name, error)) from error
+
+
+def _needs_package(name: str, error: ImportError) -> str:
+    key = "yolo" if name.startswith("yolo") else name
+    package = _PACKAGES.get(key, str(error.name))
+    return f"detector = {name!r}: needs {package}; pip install {package}, or take 'retinaface'"
+
+
+@contextmanager
+def _bounded_sessions(threads: int) -> Iterator[None]:
+    """Inside, onnxruntime's sessions get this many threads: DeepFace has no setting for it.
+
+    Without it each session takes every core, and so do those of the next worker.
+    """
+    import onnxruntime
+
+    class Bounded(onnxruntime.SessionOptions):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.intra_op_num_threads = threads
+            self.inter_op_num_threads = 1
+
+    original = onnxruntime.SessionOptions
+    onnxruntime.SessionOptions = Bounded
+    try:
+        yield
+    finally:
+        onnxruntime.SessionOptions = original
