@@ -95,6 +95,8 @@ class DeepFaceAnalyser:
                 sharpness=sharpness(faces[0].crop),
                 inputs=predictor.inputs(faces[0].crop),
             )
+        except MemoryError:
+            raise
         # Detectors are other people's code, and raise whatever OpenCV or an engine raises.
         except Exception as error:
             return _error(f"{self.detector}: {type(error).__name__}: {_one_line(error)}")

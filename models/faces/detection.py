@@ -133,9 +133,7 @@ class FaceFinder:
         return regions
 
 
-def _at(
-    point: Sequence[float], scale: float, more: tuple[float, float]
-) -> tuple[int, int]:
+def _at(point: Sequence[float], scale: float, more: tuple[float, float]) -> tuple[int, int]:
     """A point of what was looked at, in the picture with DeepFace's own border."""
     return int(point[0] / scale + more[0]), int(point[1] / scale + more[1])
 

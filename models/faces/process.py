@@ -6,16 +6,28 @@ Every import of DeepFace goes through here, after its settings and without its s
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from schemas.audit import DeepFaceSettings, Engine
+from schemas.audit import Engine
 
-_settled: dict[str, str | int] = {}
+
+@dataclass(slots=True)
+class _Settled:
+    """What this process runs DeepFace with; no engine before its first import."""
+
+    engine: Engine | None = None
+    home: Path | None = None
+    threads: int = 1
+
+
+_settled = _Settled()
 # Packages of detectors that DeepFace only needs when it is asked for them.
 _PACKAGES = {
     "mtcnn": "mtcnn",
@@ -27,15 +39,15 @@ _PACKAGES = {
 
 
 def settle(engine: Engine, home: Path, threads: int) -> None:
-    """Settle these for this process; a ValueError names one that is settled otherwise."""
-    wanted: dict[str, str | int] = {"engine": engine, "weights": str(home), "threads": threads}
-    for field, value in _settled.items():
-        if wanted[field] != value:
-            raise ValueError(
-                f"{field} = {wanted[field]!r}: DeepFace runs with {value!r} in this process, and "
-                "cannot change; start another process"
-            )
-    _settled.update(wanted)
+    """Settle these for this process; a ValueError tells of another engine."""
+    if _settled.engine not in (None, engine):
+        raise ValueError(
+            f"engine = {engine!r}: this process runs DeepFace with {_settled.engine!r}, which "
+            "cannot change; start another process"
+        )
+    if (_settled.home, _settled.threads) != (home, threads):
+        _forget_models()
+    _settled.engine, _settled.home, _settled.threads = engine, home, threads
     os.environ["DEEPFACE_BACKEND_ENGINE"] = engine
     os.environ["DEEPFACE_HOME"] = str(home)
     # Their own loggers print to the standard output; errors only.
@@ -52,7 +64,7 @@ def settle(engine: Engine, home: Path, threads: int) -> None:
 
 def part(name: str) -> Any:
     """A module of DeepFace or of its detector, imported as settled."""
-    assert _settled, "settle() comes first"
+    assert _settled.engine is not None, "settle() comes first"
     # retinaface silences every warning of the process while it is imported.
     with warnings.catch_warnings():
         return import_module(name)
@@ -61,11 +73,21 @@ def part(name: str) -> Any:
 def model(task: str, name: str) -> Any:
     """One of DeepFace's own models, loaded by its own code and shared by the process."""
     modeling = part("deepface.modules.modeling")
-    with warnings.catch_warnings(), _bounded_sessions(int(_settled["threads"])):
+    with warnings.catch_warnings(), _bounded_sessions(_settled.threads):
         try:
             return modeling.build_model(task, name)
         except ImportError as error:
             raise ValueError(_needs_package(name, error)) from error
+
+
+def _forget_models() -> None:
+    """Drop the singletons, which are of another home or have other threads."""
+    modeling = sys.modules.get("deepface.modules.modeling")
+    if modeling is not None:
+        vars(modeling).pop("cached_models", None)
+    retinaface = sys.modules.get("retinaface.RetinaFace")
+    if retinaface is not None:
+        vars(retinaface).pop("model", None)
 
 
 def _needs_package(name: str, error: ImportError) -> str:
