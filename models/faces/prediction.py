@@ -113,13 +113,13 @@ def _probabilities(model: Any, shown: Floats) -> npt.NDArray[np.float64]:
     # predict() of the age model gives ages alone; of one face all of them give one dimension less.
     told = np.asarray(model._predict_internal(shown), np.float64).reshape(len(shown), -1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return told / told.sum(axis=1, keepdims=True)
+        return np.asarray(told / told.sum(axis=1, keepdims=True))
 
 
 def _of_length_1(raw: Floats) -> npt.NDArray[np.float64]:
     vectors = np.asarray(raw, np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
 
 
 def _order(ours: Sequence[str], theirs: Sequence[str]) -> list[int]:

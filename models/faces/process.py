@@ -76,8 +76,11 @@ def model(task: str, name: str) -> Any:
     with warnings.catch_warnings(), _bounded_sessions(_settled.threads):
         try:
             return modeling.build_model(task, name)
-        except ImportError as error:
-            raise ValueError(_needs_package(name, error)) from error
+        except (ImportError, ValueError) as error:
+            absent = error if isinstance(error, ImportError) else error.__cause__
+            if not isinstance(absent, ImportError):
+                raise
+            raise ValueError(_needs_package(name, absent)) from error
 
 
 def _forget_models() -> None:
@@ -102,7 +105,7 @@ def _bounded_sessions(threads: int) -> Iterator[None]:
 
     Without it each session takes every core, and so do those of the next worker.
     """
-    import onnxruntime
+    onnxruntime: Any = import_module("onnxruntime")
 
     class Bounded(onnxruntime.SessionOptions):  # type: ignore[misc]
         def __init__(self) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 from models.generators.diffusers_pair.checksums import sha256_of
@@ -120,9 +121,8 @@ def weight_sums(settings: DeepFaceSettings) -> dict[str, str]:
 
 
 def _cascades() -> list[Path]:
-    import cv2
-
-    paths = [Path(cv2.data.haarcascades) / name for name in CASCADES]
+    folder = Path(import_module("cv2.data").haarcascades)
+    paths = [folder / name for name in CASCADES]
     for path in paths:
         if not path.is_file():
             raise ValueError(

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ IDENTITY = 512
 _CELL = 8
 # Stride, and side and centre of its larger anchor, as in retinaface's source.
 _ANCHORS = ((32, 512.0, 7.5), (16, 128.0, 7.5), (8, 32.0, 7.5))
+# Of scores, boxes and landmarks, two anchors together.
+_CHANNELS = {"prob": 4, "box": 8, "points": 20}
 # Side of the lit square that each stride looks for.
 _SQUARES_PX = {32: 512, 16: 256, 8: 128}
 # Where a procedural portrait has its face: centre and size as shares of the portrait's side.
@@ -46,7 +49,7 @@ def write_deepface_onnx(folder: Path) -> None:
     for seed, (name, file) in enumerate(ATTRIBUTE_FILES.items()):
         graph = _classifier(f"tiny-{name}", 224, 16, CLASSES[name], softmax=True, seed=seed)
         (weights / f"{file}.onnx").write_bytes(graph.SerializeToString())
-    identity = _classifier("tiny-ArcFace", 112, 8, IDENTITY, softmax=False, seed=9)
+    identity = _classifier("tiny-ArcFace", 112, 16, IDENTITY, softmax=False, seed=9)
     (weights / f"{EMBEDDING_FILE}.onnx").write_bytes(identity.SerializeToString())
     graph = retinaface_graph()
     (weights / f"{RETINAFACE_FILE}.onnx").write_bytes(graph.SerializeToString())
@@ -69,15 +72,16 @@ def write_deepface_pytorch(folder: Path) -> None:
 
 def pytorch_models() -> Mapping[str, Callable[[], Any]]:
     """DeepFace's own PyTorch models without weights, by the names of their files."""
-    from deepface.models.demography.pytorch import Age, Gender, Race
-    from deepface.models.facial_recognition.pytorch import ArcFace
-    from retinaface.model import retinaface_pth_model
-
-    attributes = {"Age": Age.base_model, "Gender": Gender.base_model, "Race": Race.base_model}
+    attributes = {
+        file: import_module(f"deepface.models.demography.pytorch.{name}").base_model
+        for name, file in ATTRIBUTE_FILES.items()
+    }
+    arcface = import_module("deepface.models.facial_recognition.pytorch.ArcFace")
+    retinaface = import_module("retinaface.model.retinaface_pth_model")
     return {
-        **{ATTRIBUTE_FILES[name]: build for name, build in attributes.items()},
-        EMBEDDING_FILE: ArcFace.base_model,
-        RETINAFACE_FILE: retinaface_pth_model.RetinaFace,
+        **attributes,
+        EMBEDDING_FILE: arcface.base_model,
+        RETINAFACE_FILE: retinaface.RetinaFace,
     }
 
 
@@ -121,9 +125,8 @@ def retinaface_graph() -> Any:
     for stride, side, centre in _ANCHORS:
         more, given = _head(stride, side, centre)
         nodes, constants = [*nodes, *more], {**constants, **given}
-        for kind, channels in (("prob", 4), ("box", 8), ("points", 20)):
-            shape = ["n", f"h{stride}", f"w{stride}", channels]
-            outputs.append(_value(f"{kind}{stride}", shape))
+        for kind, channels in _CHANNELS.items():
+            outputs.append(_value(f"{kind}{stride}", ["n", f"h{stride}", f"w{stride}", channels]))
     graph = helper.make_graph(
         nodes,
         "tiny-retinaface",
