@@ -6,18 +6,110 @@ portraits, a parameter of a drawing; none is a fact about a person.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 import pyarrow as pa
+from annotated_types import Le
 
 from schemas.records import column, record_schema
 from schemas.sample import Stage
+from schemas.settings import FILLED, NON_NEGATIVE, POSITIVE, settings, tagged
 
 AuditStatus = Literal["ok", "no_face", "multi_face", "low_confidence", "error"]
 AUDIT_STATUSES: tuple[AuditStatus, ...] = get_args(AuditStatus)
 # Pictures of these have a largest face that was analysed; only those of ok are counted in tables.
 WITH_FACE: frozenset[AuditStatus] = frozenset({"ok", "multi_face", "low_confidence"})
+
+Engine = Literal["onnx", "pytorch"]
+Detector = Literal[
+    "retinaface",
+    "opencv",
+    "yunet",
+    "ssd",
+    "centerface",
+    "mtcnn",
+    "fastmtcnn",
+    "dlib",
+    "mediapipe",
+    "yolov8n",
+    "yolov8m",
+    "yolov8l",
+    "yolov11n",
+    "yolov11s",
+    "yolov11m",
+    "yolov11l",
+    "yolov12n",
+    "yolov12s",
+    "yolov12m",
+    "yolov12l",
+]
+DETECTORS: tuple[Detector, ...] = get_args(Detector)
+Normalization = Literal["base", "raw", "Facenet", "Facenet2018", "VGGFace", "VGGFace2", "ArcFace"]
+# DeepFace puts this share of a picture's sides around it in black before it looks for faces.
+DEEPFACE_BORDER = 0.5
+# These see a face at the same size however wide the border is; others shrink what they look at.
+_BORDERLESS: tuple[Detector, ...] = ("retinaface", "opencv")
+
+
+@settings
+class DeepFaceSettings:
+    """DeepFace's own detector and its models of age, gender, race and identity (ArcFace)."""
+
+    kind: Literal["deepface"] = "deepface"
+    """DeepFace's models"""
+    detector: Detector = "retinaface"
+    """what looks for faces"""
+    engine: Engine = "onnx"
+    """what runs the models; one for a whole process"""
+    weights: Annotated[str | None, FILLED] = None
+    """folder that holds .deepface/weights; by default DEEPFACE_HOME, or else the home folder"""
+    border: Annotated[float, NON_NEGATIVE, Le(DEEPFACE_BORDER)] = 0.125
+    """black border while faces are looked for, as a share of the sides; 0.5 is DeepFace's own"""
+    min_confidence: Annotated[float, NON_NEGATIVE, Le(1)] = 0.0
+    """a largest face below this is low_confidence; retinaface itself gives none below 0.9"""
+    normalization: Normalization = "base"
+    """what is done to ArcFace's input; base, which is DeepFace's default, leaves it in 0..1"""
+    batch_size: Annotated[int, POSITIVE, Le(1024)] = 16
+    """faces whose attributes are predicted at once; another number may change the last digits"""
+    threads: Annotated[int, POSITIVE, Le(256)] = 1
+    """threads of the processor for each worker"""
+
+    @staticmethod
+    def _sees_the_same_size(detector: Detector, border: float) -> Iterator[str]:
+        if detector not in _BORDERLESS and border != DEEPFACE_BORDER:
+            yield (
+                f"border = {border}: {detector} would see faces at another size than DeepFace "
+                f"shows it; set border = {DEEPFACE_BORDER}"
+            )
+
+    @staticmethod
+    def _confidence_means_something(detector: Detector, min_confidence: float) -> Iterator[str]:
+        if detector == "opencv" and min_confidence:
+            yield (
+                f"min_confidence = {min_confidence}: the confidence that DeepFace gives for opencv "
+                "falls where opencv is surer; set min_confidence = 0, or take retinaface"
+            )
+
+
+@settings
+class TruthSettings:
+    """The truth that the painter tells of its procedural portraits; no model looks at them."""
+
+    kind: Literal["truth"] = "truth"
+    """the painter's truth.parquet"""
+
+
+AnalyserSettings = Annotated[DeepFaceSettings | TruthSettings, tagged("kind")]
+
+
+@settings
+class AuditSettings:
+    """How pictures are audited."""
+
+    analyser: AnalyserSettings = DeepFaceSettings()
+    """what says who is in a picture"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

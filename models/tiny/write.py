@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from models.quiet import quiet
+from models.tiny.deepface import write_deepface_onnx, write_deepface_pytorch
 from models.tiny.flux import write_flux
 from models.tiny.lora import write_lora
 from models.tiny.lpips import write_lpips
@@ -25,6 +26,8 @@ KINDS: Mapping[str, Callable[[Path], None]] = {
     "sd35-large-turbo": partial(write_sd3, variant="large-turbo"),
     "sd35-large": partial(write_sd3, variant="large"),
     "sd15": write_sd15,
+    "deepface-onnx": write_deepface_onnx,
+    "deepface-pytorch": write_deepface_pytorch,
 }
 
 

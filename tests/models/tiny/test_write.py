@@ -46,9 +46,13 @@ def test_schnell_and_dev_share_all_but_the_transformer(tiny: Path) -> None:
 def test_they_are_small_and_in_the_published_layout(tiny: Path) -> None:
     for kind in KINDS:
         files = [path for path in (tiny / kind).rglob("*") if path.is_file()]
-        assert sum(path.stat().st_size for path in files) < 1_300_000, kind
+        # DeepFace fixes the shapes of its five PyTorch models, so they have many tensors.
+        most = 5_000_000 if kind == "deepface-pytorch" else 1_300_000
+        assert sum(path.stat().st_size for path in files) < most, kind
         assert not [path for path in files if path.suffix == ".bin"], kind
-        if kind not in ("flux-lora", "lpips"):
+        if kind.startswith("deepface"):
+            assert {path.parent for path in files} == {tiny / kind / ".deepface" / "weights"}
+        elif kind not in ("flux-lora", "lpips"):
             assert (tiny / kind / "model_index.json").exists()
             assert (tiny / kind / "tokenizer" / "merges.txt").exists()
 

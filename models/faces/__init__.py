@@ -1,0 +1,1 @@
+"""Who seems to be in a picture: DeepFace's own models, called in batches and offline."""
