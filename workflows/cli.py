@@ -31,6 +31,7 @@ VERBS = {
     "plan": "fix every sample of a dataset: ids, splits, shards, prompts, seeds",
     "generate": "make a planned dataset, or continue it",
     "inspect": "say what is in a dataset, verify it, take samples out of it",
+    "gallery": "make static pages to look through a dataset, with an audit's findings",
 }
 _WRONG_PATHS = {
     errno.ENOENT: "check the path",
