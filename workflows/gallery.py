@@ -1,4 +1,4 @@
-"""`relume gallery`: a folder of static pages to look through a dataset, with an audit's findings."""
+"""`relume gallery`: static pages to look through a dataset, with what an audit found in it."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 class Arguments:
     """Make a folder of static pages to look through a dataset: open its index.html from disk.
 
-    Every sample is there with small pictures, in WebP. Those of --exact are there too as the PNGs that
-    they are; for the others the page names the command that takes them out of the dataset.
+    Every sample is there with small pictures, in WebP. Those of --exact are there too as the PNGs
+    that they are; for the others the page names the command that takes them out of the dataset.
     At 256 px a sample of two pictures takes about 16 kB, 140,000 of them about 2.2 GB.
     """
 
@@ -108,8 +108,8 @@ def _check_room(out: Path, expected: int) -> None:
     free = shutil.disk_usage(there).free
     if free < expected:
         raise ValueError(
-            f"--out {out}: has {size(free)} free, about {size(expected)} are needed; choose another "
-            "place, or a smaller --size-px or --exact"
+            f"--out {out}: has {size(free)} free, about {size(expected)} are needed; choose "
+            "another place, or a smaller --size-px or --exact"
         )
 
 
@@ -171,9 +171,7 @@ def _build(
                 advance(done)
 
 
-def _tell(
-    arguments: Arguments, console: Console, told: dict[str, Any], gathered: Gathered
-) -> None:
+def _tell(arguments: Arguments, console: Console, told: dict[str, Any], gathered: Gathered) -> None:
     if arguments.json:
         console.result(json.dumps(told, ensure_ascii=False))
         return

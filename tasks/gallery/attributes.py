@@ -21,7 +21,7 @@ from tasks.gallery.rows import Gathered, found_column, truth_column
 # Lower edges in years: a perceived age of 30.9 is in 18-30, one of 31.0 in 31-50.
 AGE_EDGES = (18.0, 31.0, 51.0)
 AGES = ("under 18", *AGE_GROUPS)
-NOT_AUDITED, NO_FACE, NOT_MADE = "not audited", "no face", "not made"
+NOT_AUDITED, NOT_KNOWN, NOT_MADE = "not audited", "not known", "not made"
 MANY_FACES = 3
 # A code is one byte; what is rarer than the most frequent reasons is told as one.
 MAX_VALUES = 250
@@ -40,7 +40,8 @@ class Attribute:
 
     def counts(self) -> list[int]:
         """Rows of each value."""
-        return np.bincount(self.codes, minlength=len(self.values)).tolist()
+        counts: list[int] = np.bincount(self.codes, minlength=len(self.values)).tolist()
+        return counts
 
 
 def attributes(gathered: Gathered) -> Iterator[Attribute]:
@@ -59,7 +60,7 @@ def attributes(gathered: Gathered) -> Iterator[Attribute]:
 
 
 def _perceived(gathered: Gathered, stage: Stage) -> Iterator[Attribute]:
-    rows, group = gathered.rows, f"{stage.capitalize()}, as the audit perceives it"
+    rows, group = gathered.rows, f"{stage.capitalize()}, as perceived"
 
     def column(name: str) -> pa.ChunkedArray:
         return rows[found_column(stage, name)]
@@ -67,9 +68,9 @@ def _perceived(gathered: Gathered, stage: Stage) -> Iterator[Attribute]:
     status = column("status").fill_null(NOT_AUDITED)
     yield _plain(f"{stage}-audit", "Audit", group, status, (*AUDIT_STATUSES, NOT_AUDITED))
     num_faces = np.asarray(column("num_faces").fill_null(-1))
-    words = ("0", "1", "2", f"{MANY_FACES} or more", NOT_AUDITED)
-    codes = np.where(num_faces < 0, len(words) - 1, np.minimum(num_faces, MANY_FACES))
-    yield _coded(f"{stage}-faces", "Faces found", group, words, codes)
+    numbers = ("0", "1", "2", f"{MANY_FACES} or more", NOT_AUDITED)
+    codes = np.where(num_faces < 0, len(numbers) - 1, np.minimum(num_faces, MANY_FACES))
+    yield _coded(f"{stage}-faces", "Faces found", group, numbers, codes)
     for key, label, words, codes in _people(gathered, stage):
         yield _coded(f"{stage}-{key}", label, group, words, codes)
 
@@ -87,12 +88,12 @@ def _people(
     ):
         codes = _likeliest(rows[found_column(stage, column)], len(groups))
         known = faces & (codes >= 0)
-        words = (*groups, NO_FACE)
+        words = (*groups, NOT_KNOWN)
         yield key, f"Perceived {key}", words, np.where(known, codes, len(groups))
     age = np.asarray(rows[found_column(stage, "age")].fill_null(np.nan), float)
     known = faces & ~np.isnan(age)
     codes = np.where(known, np.digitize(np.nan_to_num(age), AGE_EDGES), len(AGES))
-    yield "age", "Perceived age", (*AGES, NO_FACE), codes
+    yield "age", "Perceived age", (*AGES, NOT_KNOWN), codes
 
 
 def _likeliest(probabilities: pa.ChunkedArray, num_groups: int) -> np.ndarray:
@@ -110,7 +111,7 @@ def _kept(gathered: Gathered) -> Iterator[Attribute]:
     """Whether the audit perceives both pictures of a pair alike."""
     first, second = gathered.audited[:2]
     group = f"From {first} to {second}"
-    words = ("kept", "changed", "not known")
+    words = ("kept", "changed", NOT_KNOWN)
     pairs = zip(_people(gathered, first), _people(gathered, second), strict=True)
     for (key, label, groups, one), (*_, other) in pairs:
         unknown = (one == len(groups) - 1) | (other == len(groups) - 1)

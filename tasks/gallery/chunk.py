@@ -1,7 +1,7 @@
 """One unit of a gallery's work: the sheets, details and exact copies of some neighbouring rows.
 
-Knows neither how many processes there are nor a progress bar. What a unit writes depends on its rows
-alone, so the same dataset gives the same files however the units are shared out.
+Knows neither how many processes there are nor a progress bar. What a unit writes depends on its
+rows alone, so the same dataset gives the same files however the units are shared out.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from tasks.gallery.shape import ROWS_PER_CHUNK, Shape
 
 SHEETS, ROWS, PICTURES = "sheets", "rows", "pictures"
 EXACT = "exact"
-# On sheets of portraits: 0.21 bytes a pixel at 64 px; method 4 would take twice as long for 4 % less.
+# Sheets of 64 px portraits: 0.21 bytes a pixel. Method 4 takes twice as long for 4 % less.
 QUALITY, METHOD = 90, 2
 _PAPER = (128, 128, 128)
 _DIGITS = 4

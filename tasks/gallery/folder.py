@@ -1,7 +1,7 @@
 """Where a gallery is built and how it takes its place: whole, or not at all.
 
-It is built in a folder beside its place and renamed. An older gallery of the same dataset is replaced;
-anything else that stands there is left alone.
+It is built in a folder beside its place and renamed. An older gallery of the same dataset is
+replaced; anything else that stands there is left alone.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _OURS = {MARK, PAGE, "assets", "data", "rows", "sheets", "pictures", "figures"}
 
 
 def check_place(out: Path, dataset_key: str) -> bool:
-    """Whether an older gallery of this dataset stands there; ValueError where something else does."""
+    """Whether an older gallery of this dataset is there; ValueError where something else is."""
     if not out.exists() and not out.is_symlink():
         return False
     if out.is_symlink() or not out.is_dir():
@@ -62,9 +62,7 @@ def staged_gallery(out: Path, mark: Mapping[str, Any]) -> Iterator[Path]:
             place = staging / asset.name if asset.name == PAGE else staging / "assets" / asset.name
             shutil.copyfile(asset, place)
         yield staging
-        (staging / MARK).write_bytes(
-            json_bytes({"record": RECORD, "version": VERSION, **mark})
-        )
+        (staging / MARK).write_bytes(json_bytes({"record": RECORD, "version": VERSION, **mark}))
         _take_place(staging, out, str(mark["dataset"]))
     finally:
         shutil.rmtree(staging, ignore_errors=True)

@@ -28,7 +28,9 @@ ROWS_PER_BLOCK = 8192
 def write_filters(gallery: Path, attributes: Sequence[Attribute]) -> None:
     """A byte for each row and attribute, a file per attribute."""
     for one in attributes:
-        write_script(gallery, f"{FILTERS}/{one.key}", base64.b64encode(one.codes).decode())
+        write_script(
+            gallery, f"{FILTERS}/{one.key}", base64.b64encode(one.codes.tobytes()).decode()
+        )
 
 
 def write_search(gallery: Path, gathered: Gathered) -> int:

@@ -1,10 +1,10 @@
 """An audit's own tables, figures and text, taken over into a gallery.
 
 `report.json` is plain: {"title", "tables": [{"title", "columns", "rows", "note"}], "figures":
-[{"file", "title", "alt"}]}; titles, notes and figures may be missing. A cell is text, a number, null,
-true or false, or {"text", "filter": {attribute: [values]}} or {"text", "id"}, which the page makes
-a link to those rows. Other keys of the file are for other readers. `report.md` is shown as text.
-Figures are the PNG and SVG files of `figures/`, shown as pictures, so no script in one can run.
+[{"file", "title", "alt"}]}; titles, notes and figures may be missing. A cell is text, a number,
+null, true or false, or {"text", "filter": {attribute: [values]}} or {"text", "id"}, which the page
+makes a link to those rows. Other keys of the file are for other readers. `report.md` is shown as
+text. Figures are the PNG and SVG files of `figures/`, shown as pictures: no script in one can run.
 """
 
 from __future__ import annotations
@@ -46,9 +46,11 @@ def _told(path: Path) -> dict[str, Any]:
         told = json.loads(path.read_bytes(), parse_constant=lambda _: None)
     except ValueError as error:
         raise ValueError(f"{path}: is no JSON ({error}); make the audit's report anew") from None
-    lists = all(isinstance(told.get(key, []), list) for key in ("tables", "figures")) if (
-        isinstance(told, dict)
-    ) else False
+    lists = (
+        all(isinstance(told.get(key, []), list) for key in ("tables", "figures"))
+        if (isinstance(told, dict))
+        else False
+    )
     if not lists:
         raise ValueError(f"{path}: should be an object with lists of tables and of figures")
     return dict(told)

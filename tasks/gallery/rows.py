@@ -112,7 +112,8 @@ def flagged(gathered: Gathered) -> np.ndarray:
     for stage in gathered.audited:
         status = gathered.rows[found_column(stage, "status")].fill_null("ok")
         marked |= np.asarray(pc.not_equal(status, "ok"))
-    return marked & made(gathered)
+    flags: np.ndarray = marked & made(gathered)
+    return flags
 
 
 def made(gathered: Gathered) -> np.ndarray:

@@ -1,11 +1,12 @@
 """How a gallery is cut into files, and how large it will be.
 
-Pictures of all rows are put into sheets, because two files for every pair would be more than a shared
-file system likes, and a page that shows rows from all over must not decode much for each.
+Pictures of all rows are put into sheets, because two files for every pair would be more than a
+shared file system likes. Sheets stay small, because a page may show rows from all over.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,12 +36,12 @@ class Shape:
     @property
     def num_chunks(self) -> int:
         """Units of work."""
-        return -(-self.num_rows // ROWS_PER_CHUNK)
+        return math.ceil(self.num_rows / ROWS_PER_CHUNK)
 
     @property
     def sheet_columns(self) -> int:
         """Pairs beside each other in a sheet."""
-        return max(1, round((self.pairs_per_sheet / self.num_stages) ** 0.5))
+        return max(1, round(math.sqrt(self.pairs_per_sheet / self.num_stages)))
 
 
 def shape_of(gathered: Gathered, size_px: int | None) -> Shape:

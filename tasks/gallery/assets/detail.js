@@ -24,10 +24,11 @@ relume.parts.detail = (() => {
       if (position < 0) throw new Error("no sample of this gallery has this id");
       const row = await relume.row(position);
       const found = await finder.matches(state);
+      const beside = await around(found, found.indexOf(position));
       if (mine !== turn) return;
       current = row.id;
-      await around(found, found.indexOf(position));
-      if (mine === turn) draw(row);
+      draw(row);
+      offer(beside);
     } catch (error) {
       if (mine !== turn) return;
       current = state.id;
@@ -37,6 +38,7 @@ relume.parts.detail = (() => {
   }
 
   function fill(title, id) {
+    offer({});
     find("detail-name").textContent = title;
     find("detail-id").textContent = id;
     find("stage").replaceChildren();
@@ -48,14 +50,18 @@ relume.parts.detail = (() => {
 
   // The samples before and after this one, among those that match.
   async function around(found, at) {
-    neighbours = {};
     const id = async (k) => {
       if (at < 0 || k < 0 || k >= found.count) return null;
       const row = await relume.row(found.at(k));
       finder.met(row);
       return row.id;
     };
-    [neighbours.previous, neighbours.next] = await Promise.all([id(at - 1), id(at + 1)]);
+    const [previous, next] = await Promise.all([id(at - 1), id(at + 1)]);
+    return { previous, next };
+  }
+
+  function offer(ids) {
+    neighbours = ids;
     for (const way of ["previous", "next"]) {
       find(`detail-${way}`).setAttribute("aria-disabled", String(!neighbours[way]));
     }

@@ -1,7 +1,7 @@
 "use strict";
 // The checkboxes beside the pictures, the list of shards, and the chips that undo them.
 relume.parts.filters = (() => {
-  const { make, number, find } = relume;
+  const { make, number, words, find } = relume;
   const { address } = relume.parts;
 
   function build() {
@@ -13,7 +13,7 @@ relume.parts.filters = (() => {
     for (const [name, attributes] of groups) {
       const shard = name === "Dataset" ? shardField() : null;
       const fields = attributes.map(field);
-      find("filter-groups").append(make("section", { className: "group" }, make("h3", {}, name), ...fields, shard));
+      find("filter-groups").append(make("section", { className: "group", "aria-label": name }, make("h3", {}, name), ...fields, shard));
     }
     if (matchMedia("(max-width: 760px)").matches) find("filters").open = false;
   }
@@ -23,10 +23,13 @@ relume.parts.filters = (() => {
       const box = make("input", { type: "checkbox", name: one.key, value, disabled: !one.counts[k] });
       box.addEventListener("change", () => toggle(one.key, value, box.checked));
       const count = make("span", { className: "count" }, number(one.counts[k]));
-      return make("label", { className: one.counts[k] ? "" : "none" }, box, make("span", { dir: "auto" }, value), count);
+      return make("label", { className: one.counts[k] ? "" : "none" }, box, make("span", { dir: "auto" }, shown(one, value)), count);
     });
     return make("fieldset", {}, make("legend", {}, one.label), ...boxes);
   }
+
+  // A failure's reason is a sentence and stays as it is.
+  const shown = (one, value) => (one.key === "reason" ? value : words(value));
 
   function shardField() {
     const select = make("select", { id: "shard" }, make("option", { value: "" }, "all shards"));
@@ -69,9 +72,9 @@ relume.parts.filters = (() => {
 
   function chips(state) {
     const made = [];
-    const chip = (words, undo) => {
-      const button = make("button", { type: "button", className: "chip", "aria-label": `Remove filter ${words}` },
-        make("span", { dir: "auto" }, words), make("span", { "aria-hidden": "true" }, "×"));
+    const chip = (text, undo) => {
+      const button = make("button", { type: "button", className: "chip", "aria-label": `Remove filter ${text}` },
+        make("span", { dir: "auto" }, text), make("span", { "aria-hidden": "true" }, "×"));
       button.addEventListener("click", () => {
         undo();
         find("pairs").focus();
@@ -81,11 +84,12 @@ relume.parts.filters = (() => {
     if (state.query) chip(`“${state.query}”`, () => address.go({ query: "", page: 1 }));
     if (state.shard) chip(state.shard, () => address.go({ shard: "", page: 1 }));
     for (const [key, values] of state.filters) {
-      const { label } = relume.summary.attributes.find((one) => one.key === key);
-      for (const value of values) chip(`${label}: ${value}`, () => toggle(key, value, false));
+      const one = relume.summary.attributes.find((other) => other.key === key);
+      for (const value of values) chip(`${one.label}: ${shown(one, value)}`, () => toggle(key, value, false));
     }
     find("chips").replaceChildren(...made);
-    find("num-filters").textContent = made.length ? `${made.length} active` : "";
+    const active = made.length - (state.query ? 1 : 0);
+    find("num-filters").textContent = active ? `${active} active` : "";
   }
 
   return { build, show };

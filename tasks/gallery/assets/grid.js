@@ -1,7 +1,7 @@
 "use strict";
 // One page of matching rows as cards, and the controls that lead to other pages.
 relume.parts.grid = (() => {
-  const { make, number, find } = relume;
+  const { make, number, words, find } = relume;
   const { address, find: finder, pictures } = relume.parts;
   let turn = 0; // a page that took longer than the next one must not be drawn over it
   let shown = null;
@@ -23,7 +23,7 @@ relume.parts.grid = (() => {
       const pages = Math.max(1, Math.ceil(found.count / state.per));
       const page = Math.min(state.page, pages);
       count(state, found);
-      paging(state, page, pages);
+      paging(state, page, pages, found.count);
       const key = JSON.stringify([state.query, state.shard, [...state.filters].map(([k, v]) => [k, ...v]), page, state.per]);
       if (key !== shown) {
         await draw(found, (page - 1) * state.per, state.per, mine);
@@ -45,8 +45,8 @@ relume.parts.grid = (() => {
       : "No row has all of the chosen attributes.";
   }
 
-  function paging(state, page, pages) {
-    find("pages").hidden = pages === 1 && relume.summary.num_rows <= 12;
+  function paging(state, page, pages, total) {
+    find("pages").hidden = total === 0;
     find("page").value = page;
     find("page").max = pages;
     find("of-pages").textContent = `of ${number(pages)}`;
@@ -89,8 +89,9 @@ relume.parts.grid = (() => {
       link.append(make("div", { className: "failed" }, make("strong", {}, "Failed"), make("span", { dir: "auto" }, row.reason)));
     } else {
       const { drawn, ready } = pictures.small(row);
-      const frame = make("div", { className: "pair loading" }, ...drawn);
+      const frame = make("div", { className: "pair loading", "aria-hidden": "true" }, ...drawn);
       ready.then(() => frame.classList.remove("loading"), (error) => {
+        frame.removeAttribute("aria-hidden");
         frame.replaceChildren(make("span", { className: "broken" }, error.message));
       });
       link.append(frame);
@@ -103,7 +104,7 @@ relume.parts.grid = (() => {
     const made = [make("span", { className: "tag" }, row.shard.split("/")[0])];
     for (const stage of relume.summary.audited) {
       const status = row[`${stage}_found`]?.status;
-      if (status && status !== "ok") made.push(make("span", { className: "tag warn" }, `${stage}: ${status.replaceAll("_", " ")}`));
+      if (status && status !== "ok") made.push(make("span", { className: "tag warn" }, `${stage}: ${words(status)}`));
     }
     return made;
   }

@@ -24,7 +24,7 @@
   function head() {
     const { summary } = relume;
     const made = summary.stages.map(({ stage }) => stage).join(" → ");
-    document.title = `${summary.dataset} – Relume gallery`;
+    document.title = `${summary.dataset}: Relume gallery`;
     find("title").textContent = summary.dataset;
     find("subtitle").textContent = `${number(summary.num_rows)} ${grid.noun(summary.num_rows)} · ${made} · ${summary.size_px} px`;
     find("query-label").textContent = summary.has_names ? "Search by name or id" : "Search by id";

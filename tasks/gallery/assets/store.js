@@ -56,6 +56,8 @@ const relume = (() => {
   }
 
   const padded = (number, digits) => String(number).padStart(digits, "0");
+  // A value as it is written for people; addresses keep it as it is.
+  const words = (value) => value.replaceAll("_", " ");
   const number = (value) => value.toLocaleString("en");
   const find = (id) => document.getElementById(id);
 
@@ -69,6 +71,6 @@ const relume = (() => {
     return one;
   }
 
-  return { take, load, make, padded, number, find, row, parts: {},
+  return { take, load, make, padded, words, number, find, row, parts: {},
            get summary() { return values.get("data/summary"); } };
 })();

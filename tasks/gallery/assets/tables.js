@@ -2,7 +2,7 @@
 // Facts of a sample, the audit's tables and figures, and what the gallery was made from. Every number of
 // rows is a link to them.
 relume.parts.tables = (() => {
-  const { make, number, find, load } = relume;
+  const { make, number, words, find, load } = relume;
   const { address } = relume.parts;
   const PERCEIVED = "Words about people are a classifier's perception of a synthetic picture, not facts about anybody.";
 
@@ -24,7 +24,7 @@ relume.parts.tables = (() => {
       row("Half", one.half),
       row("Failed because", one.reason)))];
     for (const stage of audited) made.push(finding(stage, one[`${stage}_found`]));
-    if (one.drawn) made.push(part("As drawn", list(...Object.entries(one.drawn).map(([key, value]) => row(key.replaceAll("_", " "), value)))));
+    if (one.drawn) made.push(part("As drawn", list(...Object.entries(one.drawn).map(([key, value]) => row(words(key), value)))));
     for (const { stage, model, revision } of stages) {
       made.push(part(`${stage[0].toUpperCase()}${stage.slice(1)}`, list(
         row("Model", `${model}, ${revision}`),
@@ -40,7 +40,7 @@ relume.parts.tables = (() => {
     if (!found) return part(title, make("p", { className: "hint" }, "Not audited."));
     const { genders, ethnicities } = relume.summary;
     return part(title, list(
-      row("Status", found.status.replaceAll("_", " ")),
+      row("Status", words(found.status)),
       row("Error", found.reason),
       row("Faces", found.num_faces),
       row("Confidence", found.confidence),
@@ -51,12 +51,19 @@ relume.parts.tables = (() => {
     bars("Perceived ethnicity", ethnicities, found.ethnicity_probabilities));
   }
 
-  function bars(title, words, shares) {
-    if (!shares || shares.length !== words.length) return null;
-    const order = words.map((word, k) => k).sort((a, b) => shares[b] - shares[a]);
-    const rows = order.map((k) => make("tr", {}, make("th", { scope: "row" }, words[k]),
-      make("td", {}, make("meter", { value: shares[k], min: 0, max: 1, "aria-label": words[k] })), make("td", {}, percent(shares[k]))));
+  function bars(title, groups, shares) {
+    if (!shares || shares.length !== groups.length) return null;
+    const order = groups.map((group, k) => k).sort((a, b) => shares[b] - shares[a]);
+    const rows = order.map((k) => make("tr", {}, make("th", { scope: "row" }, groups[k]),
+      make("td", {}, bar(shares[k])), make("td", {}, percent(shares[k]))));
     return make("table", { className: "bars" }, make("caption", {}, title), make("tbody", {}, ...rows));
+  }
+
+  // Drawn for the eye; the share stands beside it as a number.
+  function bar(share) {
+    const filled = make("span");
+    filled.style.width = percent(share).replace(" ", "");
+    return make("span", { className: "share", "aria-hidden": "true" }, filled);
   }
 
   // The audit's view: the gallery's own counts, then what the audit wrote.
@@ -82,7 +89,7 @@ relume.parts.tables = (() => {
   function counts(one) {
     const all = relume.summary.num_rows;
     const rows = one.values.map((value, k) => (one.counts[k] === 0 ? null : make("tr", {},
-      make("th", { scope: "row", dir: "auto" }, value),
+      make("th", { scope: "row", dir: "auto" }, one.key === "reason" ? value : words(value)),
       make("td", {}, make("a", { href: address.ofRows({ [one.key]: [value] }) }, number(one.counts[k]))),
       make("td", {}, percent(one.counts[k] / all)))));
     return scroll(`${one.group}: ${one.label}`, make("table", {},
@@ -142,7 +149,7 @@ relume.parts.tables = (() => {
     scroll("Stages", make("table", {}, make("caption", {}, "How the pictures were made"),
       make("thead", {}, make("tr", {}, ...["Stage", "Model", "Revision", "Steps", "Guidance", "Strength"].map((word) => make("th", { scope: "col" }, word)))),
       make("tbody", {}, ...stages))),
-    make("p", {}, "Every picture is synthetic. ", PERCEIVED, summary.has_names ? " Names are those of real people, taken from IMDb; the pictures do not show them." : ""),
+    make("p", {}, "Every picture is synthetic. ", PERCEIVED, summary.has_names ? " Names may be those of real people, out of IMDb's list; no picture is a photograph of anybody." : ""),
     make("p", { className: "hint" }, "This folder loads nothing from a network and can be copied as it is."));
   }
 
