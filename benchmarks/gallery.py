@@ -2,10 +2,10 @@
 
     python -m benchmarks.gallery
 
-Pairs are 64 px procedural portraits of invented names, made by the real `relume generate`. A page can
-be used once its first 24 pairs are drawn, timed in a new Chromium context each, from opening to the
-last picture; so are a filter, a search and a link to the last sample. A folder for the data may be
-given, to keep it for the next time; otherwise it is removed.
+Pairs are 64 px procedural portraits of invented names, made by the real `relume generate`. A page
+can be used once its first 24 pairs are drawn, timed in a new Chromium context each, from opening to
+the last picture; so are a filter, a search and a link to the last sample. A folder for the data may
+be given, to keep it for the next time; otherwise it is removed.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from schemas.audit import AUDIT_SCHEMA
 from schemas.records import check_record
@@ -124,9 +125,9 @@ def made(gathered: Gathered) -> np.ndarray:
 def _with_audit(
     rows: pa.Table, path: Path, stages: tuple[Stage, ...]
 ) -> tuple[pa.Table, tuple[Stage, ...]]:
-    audit = read_parquet(path)
-    check_record(audit.schema, AUDIT_SCHEMA, str(path))
-    audit = audit.select(["id", "stage", "picture_sha256", *FOUND]).combine_chunks()
+    # Without the embeddings, which would be gigabytes in memory.
+    audit = read_parquet(path, ["id", "stage", "picture_sha256", *FOUND]).combine_chunks()
+    check_record(pq.read_schema(path), AUDIT_SCHEMA, str(path))
     strange = audit.filter(pc.invert(pc.is_in(audit["id"], value_set=rows["id"].combine_chunks())))
     if strange.num_rows:
         raise ValueError(

@@ -20,8 +20,8 @@ DEFAULT_EXACT = 500
 # A sheet of about two megapixels is decoded in some 20 ms.
 _SHEET_PIXELS = 1 << 21
 # WebP at the quality of `chunk`, measured on procedural portraits of 64 and 256 px.
-_BYTES_PER_PIXEL = {64: 0.22, 256: 0.12}
-_BYTES_PER_ROW = 900
+_BYTES_PER_PIXEL = {64: 0.21, 256: 0.08}
+_BYTES_PER_ROW, _BYTES_PER_FINDING = 550, 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,8 @@ def expected_bytes(gathered: Gathered, shape: Shape, exact: np.ndarray) -> int:
         int(np.nan_to_num(np.asarray(gathered.rows[f"{stage}_bytes"], float))[exact].sum())
         for stage in gathered.stages
     )
-    return int(pictures * each) + copied + shape.num_rows * _BYTES_PER_ROW
+    details = _BYTES_PER_ROW + _BYTES_PER_FINDING * len(gathered.audited)
+    return int(pictures * each) + copied + shape.num_rows * details
 
 
 def _spread(positions: np.ndarray, count: int) -> np.ndarray:

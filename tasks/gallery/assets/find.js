@@ -46,8 +46,9 @@ relume.parts.find = (() => {
     const words = query.split(" ");
     const ranked = [[], [], [], []];
     const { num_blocks: count, rows_per_block: size } = relume.summary;
+    const blocks = Array.from({ length: count }, (_, number) => block(number));
     for (let number = 0; number < count; number += 1) {
-      const { lower, name } = await block(number);
+      const { lower, name } = await blocks[number];
       for (let k = 0; k < name.length; k += 1) {
         ranked[likeness(name[k], lower[k], query, words)].push(number * size + k);
       }
