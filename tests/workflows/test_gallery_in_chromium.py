@@ -367,9 +367,8 @@ def test_light_and_dark(opened: Open) -> None:
 @pytest.mark.parametrize("address", ["", "#view=audit", "#view=about", "#id=nm0000005-00"])
 def test_contrast(opened: Open, scheme: str, address: str) -> None:
     """WCAG 2.2 AA: 4.5 for text, 3 where it is large; what is disabled needs none."""
-    page = opened(address, color_scheme=scheme)
+    page = opened(address, color_scheme=scheme, reduced_motion="reduce")
     expect(page.locator("#grid")).not_to_have_attribute("aria-busy", "true")
-    page.wait_for_timeout(300)  # hover and loading transitions end
     poor = page.evaluate(CONTRAST)
     assert poor == []
 

@@ -119,11 +119,11 @@ relume.parts.detail = (() => {
 
   function exactness(row) {
     if (row.reason !== null) return [];
-    const { size_px: size, picture_px: px, dataset } = relume.summary;
+    const { size_px: size, picture_px: px } = relume.summary;
     if (row.exact) return [`Exact: the PNGs of the dataset, ${size} × ${size} px.`];
     const scaled = px < size ? `scaled from ${size} to ${px} px and compressed` : "compressed";
     return [`These pictures are ${scaled}. For the exact ones: `,
-      make("code", {}, `relume inspect ${dataset.toUpperCase()} --sample ${row.id} --out FOLDER`)];
+      make("code", {}, `relume inspect DATASET --sample ${row.id} --out FOLDER`)];
   }
 
   // How much of the picture, from the left, shows the first stage.

@@ -20,7 +20,7 @@ relume.parts.tables = (() => {
       row("Prompt", one.prompt),
       row("Name's id", one.nconst),
       row("Shard", make("a", { href: address.ofRows({}, one.shard) }, one.shard)),
-      row("Row of it", one.index),
+      row("Row in the shard", one.index),
       row("Half", one.half),
       row("Failed because", one.reason)))];
     for (const stage of audited) made.push(finding(stage, one[`${stage}_found`]));
