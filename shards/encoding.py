@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,15 +43,15 @@ class _Sink(io.RawIOBase):
         return len(data)
 
 
-def read_parquet(path: Path) -> pa.Table:
-    """A table out of a parquet file; ValueError names the file that is none."""
+def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """A table out of a parquet file, or some columns; ValueError names the file that is none."""
     try:
         path.open("rb").close()  # what cannot be opened is not damaged: an OSError, as it is
     except FileNotFoundError:
         raise ValueError(f"{path}: is not there") from None
     try:
         # The folder's name says nothing about the rows.
-        return pq.read_table(path, partitioning=None)
+        return pq.read_table(path, columns=columns, partitioning=None)
     except (pa.ArrowInvalid, OSError) as error:
         raise ValueError(f"{path}: is no parquet file, or a damaged one") from error
 

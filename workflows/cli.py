@@ -31,6 +31,9 @@ VERBS = {
     "plan": "fix every sample of a dataset: ids, splits, shards, prompts, seeds",
     "generate": "make a planned dataset, or continue it",
     "inspect": "say what is in a dataset, verify it, take samples out of it",
+    "audit": "say who seems to be in a dataset's pictures, and how sure that is",
+    "curate": "choose samples by what an audit found, to a target",
+    "gallery": "make static pages to look through a dataset, with an audit's findings",
     "train": "train a head on a dataset of pairs, or continue",
 }
 _WRONG_PATHS = {
