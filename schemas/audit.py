@@ -110,6 +110,10 @@ class AuditSettings:
 
     analyser: AnalyserSettings = DeepFaceSettings()
     """what says who is in a picture"""
+    lpips: Literal["vgg", "alex"] | None = None
+    """which LPIPS tells how far each target is from its source; none without it"""
+    lpips_weights: Annotated[str, FILLED] = "weights"
+    """folder of LPIPS' published weights"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,6 +175,7 @@ class AuditRow:
     sharpness: float | None
     picture_hash: int | None
     analyser: str
+    lpips: float | None = None
 
 
 _FLOATS = pa.list_(pa.float32())
@@ -215,5 +220,6 @@ AUDIT_SCHEMA = record_schema(
             nullable=True,
         ),
         column("analyser", pa.string(), "fingerprint of analyser, settings and weights"),
+        column("lpips", pa.float32(), "of a target to its source, where asked for", nullable=True),
     ],
 )

@@ -7,7 +7,7 @@ several parts may rebuild at once; each looks again afterwards, so the last word
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,10 @@ from schemas.sample import SPLITS, Stage, sample_schema
 from shards import card, filesystem, layout
 from shards.encoding import json_bytes, read_parquet, write_parquet
 from shards.filesystem import Content, Sink, plain
+from shards.gathering import grouped
 from shards.publish import published
 
 COMPLETE_KEY = b"relume.complete"
-# Few enough to be held in memory, enough for columns to compress.
-GROUP_ROWS = 1 << 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,21 +96,9 @@ def _manifest(dataset: Path, now: State, stages: Sequence[Stage]) -> Content:
     paths = [layout.rows_path(dataset, shard) for shard in now.shards if shard in now.done]
 
     def write(sink: Sink) -> None:
-        write_parquet(_groups(map(read_parquet, paths)), schema.with_metadata(facts), sink)
+        write_parquet(grouped(map(read_parquet, paths)), schema.with_metadata(facts), sink)
 
     return write
-
-
-def _groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """The rows of many small tables, gathered into groups that a reader can skip."""
-    waiting: list[pa.Table] = []
-    for table in tables:
-        waiting.append(table)
-        if sum(one.num_rows for one in waiting) >= GROUP_ROWS:
-            yield pa.concat_tables(waiting).combine_chunks()
-            waiting = []
-    if waiting:
-        yield pa.concat_tables(waiting).combine_chunks()
 
 
 def _index(now: State, prefix: str) -> bytes:

@@ -152,10 +152,12 @@ class Filling:
         outcomes: Iterable[StagedShard | Outcome],
         num_samples: int,
         busy_share: Callable[[], float] | None = None,
+        what: str = "making",
+        unit: str = "samples",
     ) -> None:
         """Publish what an engine yields, and set aside what it gives up."""
         publisher = Publisher(self._dataset, self._owner)
-        with self._console.progress("making", "samples", num_samples) as advance:
+        with self._console.progress(what, unit, num_samples) as advance:
             for outcome in outcomes:
                 self._take(publisher, outcome)
                 also = counted(self.workers, "worker")

@@ -1,0 +1,185 @@
+"""Looking at the pictures of one shard, and staging what was found in them."""
+
+from __future__ import annotations
+
+import io
+import socket
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from PIL import Image
+
+from schemas.audit import AUDIT_SCHEMA, AuditRow, Finding
+from schemas.audit_record import AuditRecord
+from schemas.endings import CannotGoOn
+from schemas.lease import Lease, StagedShard, Turn
+from schemas.records import to_row
+from schemas.sample import Stage
+from shards import layout
+from shards.encoding import read_parquet, sha256
+from shards.provenance import code_version, library_versions, processor
+from shards.staging import stage_rows
+from tasks.lookers import audit_weights, build_looker
+from tasks.pair_distance import PairDistance
+
+Picture = NDArray[np.uint8]
+# Decoding lets go of the interpreter, so a thread keeps the analyser fed.
+_DECODERS = 2
+# Pictures that are looked at together, of one stage.
+_TOGETHER = 32
+_FINGERPRINT = 12
+_PAIR: tuple[Stage, Stage] = ("source", "target")
+
+
+@dataclass(frozen=True, slots=True)
+class AuditConfig:
+    """What a worker is told: where the audit and its dataset lie, and what the audit is."""
+
+    root: str
+    dataset: str
+    record: AuditRecord
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """One picture as published; its levels are missing where it cannot be decoded."""
+
+    row: dict[str, Any]
+    levels: Picture | None
+    why: str | None
+
+
+class AuditShard:
+    """The worker that audits shards."""
+
+    def __init__(self, config: AuditConfig) -> None:
+        self._root, self._dataset = Path(config.root), Path(config.dataset)
+        self._record = config.record
+        self._looker = build_looker(config.record.settings, self._dataset)
+        settings = config.record.settings
+        self._distance = None if settings.lpips is None else PairDistance(settings)
+
+    def setup(self) -> dict[str, str]:
+        """Load the models; CannotGoOn where they are not those of audit.json."""
+        weights = audit_weights(self._record.settings, self._looker)
+        if weights != self._record.weights:
+            raise CannotGoOn(
+                f"{socket.gethostname()} has other weights than the driver; "
+                "give all nodes the same files"
+            )
+        self._looker.load()
+        if self._distance is not None:
+            self._distance.load()
+        return {"code": code_version(), "processor": processor(), **library_versions()}
+
+    def run(self, lease: Lease, turn: Turn) -> StagedShard:
+        """Audit one shard."""
+        with turn:
+            begun = time.monotonic()
+            found = [row for stage in self._record.stages for row in self._stage(lease, stage)]
+            self._compare(lease, found)
+        rows = [to_row(one) for one in found]
+        failures = Counter(one.reason for one in found if one.status == "error" and one.reason)
+        return stage_rows(
+            self._root,
+            lease,
+            pa.Table.from_pylist(rows, schema=AUDIT_SCHEMA),
+            failures,
+            made_by=self._record.fingerprint(),
+            begun=begun,
+        )
+
+    def _stage(self, lease: Lease, stage: Stage) -> Iterator[AuditRow]:
+        rows = read_parquet(layout.rows_path(self._dataset, lease.shard)).to_pylist()
+        made = [row for row in rows if row["status"] == "ok"]
+        with ThreadPoolExecutor(_DECODERS) as decoders:
+            shown = decoders.map(lambda row: self._show(lease.shard, row, stage), made)
+            for batch in _together(shown):
+                seen = [one for one in batch if one.levels is not None]
+                ids = [one.row["id"] for one in seen]
+                pictures = [one.levels for one in seen if one.levels is not None]
+                findings = dict(zip(ids, self._looker.findings(ids, pictures), strict=True))
+                for one in batch:
+                    yield self._row(one, stage, findings.get(one.row["id"]))
+
+    def _show(self, shard: str, row: dict[str, Any], stage: Stage) -> _Shown:
+        path = layout.tar_path(self._dataset, shard)
+        with path.open("rb") as tar:
+            tar.seek(row[f"{stage}_offset"])
+            data = tar.read(row[f"{stage}_bytes"])
+        if sha256(data) != row[f"{stage}_sha256"]:
+            raise ValueError(
+                f"{path}: the {stage} of {row['id']} is not as published; "
+                f"relume generate {self._dataset} --mend makes it anew"
+            )
+        try:
+            with Image.open(io.BytesIO(data)) as picture:
+                return _Shown(row, np.asarray(picture.convert("RGB")), None)
+        except (OSError, ValueError, SyntaxError) as error:
+            return _Shown(row, None, f"cannot be decoded: {error}")
+
+    def _row(self, shown: _Shown, stage: Stage, finding: Finding | None) -> AuditRow:
+        finding = finding or Finding(status="error", reason=shown.why, num_faces=None, face=None)
+        face = finding.face
+        return AuditRow(
+            id=shown.row["id"],
+            shard=shown.row["shard"],
+            stage=stage,
+            picture_sha256=shown.row[f"{stage}_sha256"],
+            status=finding.status,
+            reason=finding.reason,
+            num_faces=finding.num_faces,
+            detector=self._looker.detector,
+            box_x=face.box.x if face else None,
+            box_y=face.box.y if face else None,
+            box_width=face.box.width if face else None,
+            box_height=face.box.height if face else None,
+            confidence=face.confidence if face else None,
+            age=face.age if face else None,
+            age_probabilities=list(face.age_probabilities) if face else None,
+            gender_probabilities=list(face.gender_probabilities) if face else None,
+            ethnicity_probabilities=list(face.ethnicity_probabilities) if face else None,
+            embedding=list(face.embedding) if face else None,
+            sharpness=face.sharpness if face else None,
+            picture_hash=None if shown.levels is None else picture_hash(shown.levels),
+            analyser=self._record.fingerprint()[:_FINGERPRINT],
+        )
+
+    def _compare(self, lease: Lease, found: list[AuditRow]) -> None:
+        """Put LPIPS into the targets' rows, where it was asked for."""
+        if self._distance is None or not set(_PAIR) <= set(self._record.stages):
+            return
+        rows = read_parquet(layout.rows_path(self._dataset, lease.shard)).to_pylist()
+        made = {row["id"]: row for row in rows if row["status"] == "ok"}
+        for number, one in enumerate(found):
+            if one.stage == "target" and one.status != "error":
+                pair = [self._show(lease.shard, made[one.id], s).levels for s in _PAIR]
+                if pair[0] is not None and pair[1] is not None:
+                    found[number] = replace(one, lpips=self._distance(pair[0], pair[1]))
+
+
+def picture_hash(levels: Picture) -> int:
+    """64 signed bits: whether each of 8 x 8 places is darker than the one to its right."""
+    small = Image.fromarray(levels).convert("L").resize((9, 8), Image.Resampling.BOX)
+    grey = np.asarray(small).astype(np.int16)
+    bits = np.packbits((grey[:, :-1] < grey[:, 1:]).ravel())
+    return int.from_bytes(bits.tobytes(), "big", signed=True)
+
+
+def _together(shown: Iterator[_Shown]) -> Iterator[list[_Shown]]:
+    batch: list[_Shown] = []
+    for one in shown:
+        batch.append(one)
+        if len(batch) == _TOGETHER:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
