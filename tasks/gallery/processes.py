@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
 
 from schemas.endings import CannotGoOn
@@ -30,7 +31,9 @@ def make_chunks(config: ChunkConfig, num_workers: int) -> Iterator[int]:
         min(num_workers, len(numbers)), get_context("spawn"), _start, (config,)
     )
     try:
-        yield from pool.map(_make, numbers)
+        with _interrupts_held_back():
+            made = pool.map(_make, numbers)  # starts all processes
+        yield from made
     except BrokenProcessPool:
         raise CannotGoOn(
             "a process that drew sheets died, perhaps for lack of memory; "
@@ -40,10 +43,21 @@ def make_chunks(config: ChunkConfig, num_workers: int) -> Iterator[int]:
         pool.shutdown(cancel_futures=True)
 
 
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Processes started meanwhile never hear Ctrl-C, which reaches the whole group.
+
+    The parent hears it afterwards, and alone says what happened.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _start(config: ChunkConfig) -> None:
     global _worker
-    # Ctrl-C reaches the whole group; the parent alone says what happened.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _worker = ChunkWorker(config)
 
