@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from metrics.correction import ConfusionMatrix
 from metrics.known_confusions import known_matrices
+from metrics.targets import marginal_target
+from schemas.settings import read_toml
 
 Shares = Mapping[str, Mapping[str, float]]
 
@@ -37,3 +40,18 @@ class ReportSettings:
     """Shares to compare with, by attribute and group."""
     matrices: Mapping[str, Sequence[ConfusionMatrix]] = field(default_factory=known_matrices)
     """The analyser's confusion matrices by attribute, the headline's first."""
+
+
+def read_target(path: Path) -> Shares:
+    """The shares that a TOML file asks for: a table for each attribute, a number for each group."""
+    told = read_toml(path)
+    for attribute, shares in told.items():
+        if not isinstance(shares, dict):
+            raise ValueError(
+                f"{path}: {attribute} = {shares!r}: should be a table of shares, [{attribute}]"
+            )
+    try:
+        marginal_target(told)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    return told
