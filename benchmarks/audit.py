@@ -50,7 +50,7 @@ def loaded(home: Path, detector: str, border: float, threads: int) -> Analyser:
 
 
 def loop(detector: str, pictures: list[Picture]) -> None:
-    """What the papers' authors would have run."""
+    """DeepFace called as its readme does."""
     deepface = part("deepface.DeepFace")
     asked: dict[str, Any] = {"detector_backend": detector, "enforce_detection": False}
     for picture in pictures:
@@ -102,12 +102,12 @@ def workers(home: Path, detector: str, size_px: int, count: int, number: int) ->
     running = [context.Process(target=work, args=given) for _ in range(number)]
     for one in running:
         one.start()
-    told = []
+    told: list[tuple[float, float]] = []
     for one in running:
         one.join()
         assert one.exitcode == 0
         told.append(ended.get())
-    rate = number * count / max(seconds for seconds, _ in told)
+    rate: float = number * count / max(seconds for seconds, _ in told)
     peak = max(memory for _, memory in told)
     print(f"{number} workers of one thread: {rate:.2f} pictures/s, {peak:.2f} GB at most in each")
     return rate

@@ -68,7 +68,7 @@ def _with_faces(full: Any) -> Any:
     """The whole network is computed, but the tiny one decides where a face is."""
     tiny = compose.add_prefix(retinaface_graph(), "tiny_")
     full = compose.add_prefix(full, "full_")
-    nodes, constants = [], [numpy_helper.from_array(np.float32(_SHARE), "share")]
+    nodes, constants = [], [numpy_helper.from_array(np.array(_SHARE, np.float32), "share")]
     outputs = []
     for theirs, ours in zip(full.graph.output, tiny.graph.output, strict=True):
         nodes.append(helper.make_node("Mul", [theirs.name, "share"], [f"{theirs.name}_little"]))
