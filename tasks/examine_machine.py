@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from schemas.audit import DeepFaceSettings
 from schemas.config import Preset
 from shards.space import room_left
 
@@ -84,6 +85,21 @@ def examine_models(preset: Preset) -> list[Finding]:
             gigabytes = sum(path.stat().st_size for path in files) / 1e9
             told = f"{gigabytes:.1f} GB, commit {checkpoint.revision}, in {checkpoint.folder}"
             findings.append(Finding(f"model {model}", True, told))
+    return findings
+
+
+def examine_faces(settings: DeepFaceSettings) -> list[Finding]:
+    """Every file that looks for faces and at them: where it lies, or where it was looked for."""
+    from models.faces.weights import needed_files
+
+    findings = []
+    for file in needed_files(settings):
+        what, path = f"faces {file.path.name}", file.path
+        if path.is_file():
+            told = f"{path.stat().st_size / 1e6:,.1f} MB in {path.parent}"
+            findings.append(Finding(what, True, told))
+        else:
+            findings.append(Finding(what, False, f"{path} is missing", "relume fetch --faces"))
     return findings
 
 

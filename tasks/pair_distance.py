@@ -28,7 +28,9 @@ class PairDistance:
         for file in FILES[self._net]:
             path = self._folder / file.path
             if not path.exists():
-                raise ValueError(f"{path}: is missing; put the file of {file.url} there")
+                raise ValueError(
+                    f"{path}: is missing; get it with: relume fetch --lpips {self._net}"
+                )
             found[file.path] = filesystem.file_facts(path).sha256
         return found
 

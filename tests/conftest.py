@@ -75,6 +75,12 @@ def _generated_once(tmp_path_factory: pytest.TempPathFactory, small_config: Path
     return dataset
 
 
+@pytest.fixture(scope="session")
+def finished(_generated_once: Path) -> Path:
+    """A finished dataset that all tests share, and only read."""
+    return _generated_once
+
+
 @pytest.fixture
 def generated(_generated_once: Path, tmp_path: Path) -> Path:
     """A whole dataset with several shards of every split, for this test to break."""

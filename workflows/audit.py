@@ -14,6 +14,7 @@ import tyro
 from workflows.cli import DONE, INCOMPLETE, parse, run_verb
 from workflows.console import Console, counted, duration
 from workflows.deadline import parse_deadline
+from workflows.fetch import face_settings
 from workflows.workers import WorkerArguments, at_work
 
 if TYPE_CHECKING:
@@ -96,22 +97,16 @@ def _check(arguments: Arguments) -> None:
 def _settings(arguments: Arguments) -> AuditSettings:
     """The options as settings; a ValueError lists every mistake in them."""
     from schemas.audit import AuditSettings
-    from schemas.settings import resolve
+    from schemas.settings import as_plain, resolve
 
     analyser: dict[str, object] = {"kind": arguments.analyser}
     if arguments.analyser == "deepface":
-        analyser |= {
-            "detector": arguments.detector,
-            "engine": arguments.engine,
-            "weights": None if arguments.weights is None else str(arguments.weights.absolute()),
+        models = face_settings(arguments.detector, arguments.engine, arguments.weights)
+        analyser = as_plain(models) | {
             "min_confidence": arguments.min_confidence,
             "batch_size": arguments.batch_size,
             "threads": arguments.threads,
         }
-        if arguments.detector not in ("retinaface", "opencv"):
-            from schemas.audit import DEEPFACE_BORDER
-
-            analyser["border"] = DEEPFACE_BORDER
     tables = {
         "analyser": analyser,
         "lpips": arguments.lpips,

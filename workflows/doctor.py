@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
 from workflows.cli import DONE, INCOMPLETE, parse, run_verb
 from workflows.console import Console
+from workflows.fetch import face_settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +22,13 @@ class Arguments:
     """preset whose models are looked for"""
     folder: Path | None = None
     """folder of datasets, which is tried with a few small files"""
+    faces: Annotated[bool, tyro.conf.arg(help="look for the models of relume audit")] = False
+    detector: str = "retinaface"
+    """with --faces: what looks for faces"""
+    engine: Literal["onnx", "pytorch"] = "onnx"
+    """with --faces: what runs the models"""
+    weights: Path | None = None
+    """with --faces: folder that holds .deepface/weights"""
     json: Annotated[bool, tyro.conf.arg(help="print the findings as JSON")] = False
 
 
@@ -41,6 +49,9 @@ def main(argv: list[str]) -> int:
     # What a machine lacks is bad only for who needs it.
     needed = {"GPUs"} if preset and preset.generator.kind == "diffusers" else set()
     asked = [] if preset is None else examine.examine_models(preset)
+    if arguments.faces:
+        faces = face_settings(arguments.detector, arguments.engine, arguments.weights)
+        asked += examine.examine_faces(faces)
     asked += [] if arguments.folder is None else examine.examine_folder(arguments.folder)
     missing = [one for one in findings if one.what in needed and not one.well]
     missing += [one for one in asked if not one.well]

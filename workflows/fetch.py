@@ -2,39 +2,69 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
 from workflows.cli import DONE, parse, run_verb
 from workflows.console import Console, size
 
+if TYPE_CHECKING:
+    from schemas.audit import DeepFaceSettings
+
 
 @dataclass(frozen=True, kw_only=True)
 class Arguments:
-    """Download the models of a preset into the hub's cache: run it once, on a login node.
+    """Download models: those of a preset into the hub's cache, and others. Run it on a login node.
 
     No other verb opens a connection to the outside. HF_HOME says where the cache lies, HF_TOKEN
     opens models whose licence you have accepted.
     """
 
-    config: tyro.conf.Positional[Path]
+    config: tyro.conf.Positional[Path | None] = None
     """preset, for example configs/paper.toml"""
+    faces: Annotated[bool, tyro.conf.arg(help="the models of relume audit")] = False
+    detector: str = "retinaface"
+    """with --faces: what looks for faces"""
+    engine: Literal["onnx", "pytorch"] = "onnx"
+    """with --faces: what runs the models"""
+    weights: Path | None = None
+    """with --faces: folder for .deepface/weights; without it DEEPFACE_HOME, or the home folder"""
+    lpips: Literal["vgg", "alex"] | None = None
+    """the weights of this LPIPS"""
+    lpips_weights: Path = Path("weights")
+    """with --lpips: folder for them"""
 
 
 def main(argv: list[str]) -> int:
-    """Fetch the models of a preset."""
+    """Fetch what is asked for."""
     arguments: Arguments = parse(Arguments, "fetch", argv)
+    if arguments.config is None and not arguments.faces and arguments.lpips is None:
+        raise ValueError("relume fetch: name a preset, --faces or --lpips")
+    console = Console()
+    if arguments.config is not None:
+        _fetch_preset(arguments.config, console)
+    if arguments.faces:
+        _fetch_faces(arguments, console)
+    if arguments.lpips is not None:
+        from models.features.lpips import FILES
 
+        for file in FILES[arguments.lpips]:
+            _fetch_file(arguments.lpips_weights / file.path, [file.url], console)
+    return DONE
+
+
+def _fetch_preset(config: Path, console: Console) -> None:
     from models.generators.diffusers_pair.fetching import fetch_model
     from schemas.config import read_preset
 
-    console = Console()
-    preset = read_preset(arguments.config)
+    preset = read_preset(config)
     if preset.generator.kind == "procedural":
-        console.result(f"{arguments.config}: its painter needs no model")
-        return DONE
+        console.result(f"{config}: its painter needs no model")
+        return
     wanted = sorted({(stage.model, stage.revision) for stage in preset.stage.values()})
     for model, revision in wanted:
         if Path(model).is_dir():
@@ -45,7 +75,36 @@ def main(argv: list[str]) -> int:
         console.result(f"{got.model}: {size(got.bytes)} in {got.folder}")
         if revision != got.commit:
             console.note(f'pin it with: revision = "{got.commit}"')
-    return DONE
+
+
+def _fetch_faces(arguments: Arguments, console: Console) -> None:
+    from models.faces.weights import needed_files
+
+    settings = face_settings(arguments.detector, arguments.engine, arguments.weights)
+    for file in needed_files(settings):
+        _fetch_file(file.path, file.addresses, console)
+
+
+def _fetch_file(path: Path, addresses: Sequence[str], console: Console) -> None:
+    from models.published_files import fetch_file
+
+    console.note(f"fetching {addresses[0]}")
+    num_bytes = fetch_file(path, addresses)
+    console.result(f"{path}: {size(num_bytes) if num_bytes else 'is here already'}")
+
+
+def face_settings(detector: str, engine: str, weights: Path | None) -> DeepFaceSettings:
+    """The settings of the models that look for faces and at them."""
+    from schemas.audit import DEEPFACE_BORDER, DeepFaceSettings
+    from schemas.settings import resolve
+
+    tables: dict[str, object] = {"detector": detector, "engine": engine}
+    if weights is not None:
+        tables["weights"] = str(weights.absolute())
+    if detector not in ("retinaface", "opencv"):
+        # Others would see faces at another size than DeepFace shows them.
+        tables["border"] = DEEPFACE_BORDER
+    return resolve(DeepFaceSettings, tables, "relume --detector --engine")
 
 
 if __name__ == "__main__":

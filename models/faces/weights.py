@@ -108,7 +108,7 @@ def found_files(settings: DeepFaceSettings) -> list[Path]:
         if not path.is_file():
             raise ValueError(
                 f"{path}: is missing, and detector = {settings.detector!r} with "
-                f"engine = {settings.engine!r} needs it; get it with: relume fetch PRESET"
+                f"engine = {settings.engine!r} needs it; get it with: relume fetch --faces"
             )
     return [*paths, *_cascades()]
 

@@ -1,0 +1,278 @@
+"""`relume audit` and `relume curate`: who is in a dataset, as the painter knows and models say."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from models.tiny.write import write
+from schemas.audit import AUDIT_SCHEMA
+from schemas.records import check_record
+from schemas.truth import AGE_GROUPS
+from shards.encoding import read_parquet
+from shards.events import read as read_events
+from tasks.training_selection import read_selection
+from workflows.cli import main
+
+Capture = pytest.CaptureFixture[str]
+
+
+def audit(dataset: Path, out: Path, *options: str) -> int:
+    return main(["audit", str(dataset), "--out", str(out), "--here", *options])
+
+
+@pytest.fixture(scope="module")
+def audited(tmp_path_factory: pytest.TempPathFactory, finished: Path, small_config: Path) -> Path:
+    """The audit of a dataset of pairs against one of sources alone, by the painter's truth."""
+    folder = tmp_path_factory.mktemp("audit")
+    baseline = folder / "baseline"
+    argv = ["plan", str(small_config), "--dataset", "small", "--out", str(baseline)]
+    assert main([*argv, "--dataset.stages", "source"]) == 0
+    assert main(["generate", "--here", str(baseline)]) == 0
+    out = folder / "audit"
+    assert audit(finished, out, "--against", str(baseline), "--analyser", "truth") == 0
+    return out
+
+
+def rows_of(root: Path) -> list[dict[str, object]]:
+    table = read_parquet(root / "rows.parquet")
+    check_record(table.schema, AUDIT_SCHEMA, str(root))
+    return list(table.to_pylist())
+
+
+def test_the_audit_is_the_painters_truth(audited: Path, finished: Path) -> None:
+    truth = {row["id"]: row for row in read_parquet(finished / "truth.parquet").to_pylist()}
+    rows = rows_of(audited)
+    assert Counter(row["stage"] for row in rows) == {"source": 64, "target": 64}
+    assert {row["id"] for row in rows} == truth.keys()
+    assert all(row["age"] == truth[row["id"]]["age"] for row in rows)
+    told = json.loads((audited / "report.json").read_text())
+    assert told["procedural"] is True
+    ours = next(one for one in told["populations"] if one["stage"] == "target")
+    for attribute, name in (("gender", "gender"), ("age", "age_group"), ("ethnicity", "ethnicity")):
+        expected = Counter(str(one[name]) for one in truth.values())
+        found = {row["group"]: row["count"] for row in ours["attributes"][attribute]["rows"]}
+        assert {group: count for group, count in found.items() if count} == expected
+    # Nobody is under 18 in a drawing.
+    assert {row["group"] for row in ours["attributes"]["age"]["rows"]} == {"under 18", *AGE_GROUPS}
+    # What the painter tells is certain: its own matrix corrects nothing.
+    gender = ours["attributes"]["gender"]["rows"]
+    assert all(row["corrected"] == pytest.approx(row["share"]) for row in gender)
+
+
+def test_the_files_of_an_audit(audited: Path) -> None:
+    assert {"report.json", "report.md", "figures", "rows.parquet", "against"} <= {
+        path.name for path in audited.iterdir()
+    }
+    assert "| Prompt |" in (audited / "report.md").read_text()
+    for figure in ("distributions", "faces-medium-target", "portraits-by-age-medium-source"):
+        assert (audited / "figures" / f"{figure}.png").stat().st_size > 1000
+        assert (audited / "figures" / f"{figure}.svg").exists()
+    tables = json.loads((audited / "report.json").read_text())["tables"]
+    assert len(tables) > 5
+    assert all(len(row) == len(one["columns"]) for one in tables for row in one["rows"])
+
+
+def test_killed_and_continued_on_ray(finished: Path, audited: Path, tmp_path: Path) -> None:
+    argv = [sys.executable, "-m", "workflows.audit", str(finished)]
+    argv += ["--out", str(tmp_path / "audit"), "--analyser", "truth"]
+    driver = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while driver.poll() is None and not list((tmp_path / "audit").glob("*/*.done.json")):
+        time.sleep(0.01)
+    os.kill(driver.pid, signal.SIGKILL)
+    driver.wait()
+    made = set((tmp_path / "audit").glob("*/*.done.json"))
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert made
+    for path in (tmp_path / "audit").glob("*/*.parquet"):
+        whole = audited / path.relative_to(tmp_path / "audit")
+        assert path.read_bytes() == whole.read_bytes()
+    assert len(rows_of(tmp_path / "audit")) == 128
+    again = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert again.returncode == 0, again.stderr
+    published = [e for e in read_events(tmp_path / "audit") if e["kind"] == "shard-published"]
+    assert len(published) <= 10
+
+
+def test_parts_are_put_together(finished: Path, audited: Path, tmp_path: Path) -> None:
+    out = tmp_path / "audit"
+    assert audit(finished, out, "--analyser", "truth", "--part", "1/2") == 0
+    assert not (out / "report.json").exists()
+    assert audit(finished, out, "--analyser", "truth", "--part", "2/2") == 0
+    assert (out / "rows.parquet").read_bytes() == (audited / "rows.parquet").read_bytes()
+
+
+def test_deepfaces_own_code_on_tiny_models(finished: Path, tmp_path: Path) -> None:
+    """In a process of its own, as DeepFace's engine is one for a whole process; offline."""
+    home, weights = tmp_path / "home", tmp_path / "weights"
+    write("deepface-onnx", home)
+    write("lpips", weights)
+    offline = (
+        "import socket, sys\n"
+        "def refuse(*a): raise AssertionError(a)\n"
+        "socket.socket.connect = refuse\n"
+        "from workflows.audit import main\n"
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    argv = [sys.executable, "-c", offline, str(finished), "--out", str(tmp_path / "audit")]
+    argv += ["--here", "--weights", str(home), "--lpips", "alex", "--lpips-weights", str(weights)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    rows = rows_of(tmp_path / "audit")
+    statuses = Counter(row["status"] for row in rows)
+    assert statuses.total() == 128
+    assert statuses["error"] == 0
+    seen = [row for row in rows if row["status"] in ("ok", "multi_face")]
+    assert seen
+    assert all(row["detector"] == "retinaface" for row in rows)
+    for row in seen:
+        assert len(row["embedding"]) == 512  # type: ignore[arg-type]
+        assert len(row["age_probabilities"]) == 101  # type: ignore[arg-type]
+    assert all((row["lpips"] is not None) == (row["stage"] == "target") for row in rows)
+    record = json.loads((tmp_path / "audit/audit.json").read_text())
+    assert {"retinaface.onnx", "arcface_weights.onnx"} <= record["weights"].keys()
+
+
+def test_missing_weights_are_named(finished: Path, tmp_path: Path, capsys: Capture) -> None:
+    assert audit(finished, tmp_path / "a", "--weights", str(tmp_path / "none")) == 2
+    told = capsys.readouterr().err
+    assert f"{tmp_path}/none/.deepface/weights/age_model_weights.onnx: is missing" in told
+    assert "relume fetch --faces" in told
+    assert main(["doctor", "--faces", "--weights", str(tmp_path / "none")]) == 1
+    assert "MISSING faces retinaface.onnx" in capsys.readouterr().out
+
+
+def test_what_is_not_audited(
+    finished: Path,
+    audited: Path,
+    planned: Callable[..., Path],
+    tmp_path: Path,
+    capsys: Capture,
+) -> None:
+    empty, truth = planned(), ["--analyser", "truth"]
+    (tmp_path / "wrong.toml").write_text("[gender]\nman = 0.5\nwoman = 0.6\n")
+    (tmp_path / "unknown.toml").write_text("[gender]\nman = 0.5\nwomen = 0.5\n")
+    ours = str(finished)
+    for argv, told in [
+        ([str(empty), "--out", str(tmp_path / "a"), *truth], "has no pictures yet"),
+        ([ours, "--out", str(tmp_path / "a"), "--against", ours, *truth], "is the dataset itself"),
+        ([ours, "--out", f"{ours}/audit", *truth], "choose a place outside"),
+        ([ours, "--out", str(tmp_path / "a"), "--detector", "nobody"], "detector"),
+        (
+            [ours, "--out", str(tmp_path / "a"), *truth, "--target", str(tmp_path / "wrong.toml")],
+            "wrong.toml",
+        ),
+        (
+            [
+                ours,
+                "--out",
+                str(tmp_path / "a"),
+                *truth,
+                "--target",
+                str(tmp_path / "unknown.toml"),
+            ],
+            "women",
+        ),
+    ]:
+        assert main(["audit", "--here", *argv]) == 2, argv
+        assert told in capsys.readouterr().err
+    assert main(["generate", "--here", str(empty)]) == 0
+    assert audit(empty, audited, *truth) == 2
+    assert "was begun of another dataset" in capsys.readouterr().err
+
+
+def test_a_damaged_dataset_is_given_up_by_shard_and_told(
+    generated: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    tar = generated / "train/shard-000001.tar"
+    damaged = bytearray(tar.read_bytes())
+    damaged[2000] ^= 1
+    tar.unlink()
+    tar.write_bytes(damaged)
+    assert audit(generated, tmp_path / "audit", "--analyser", "truth") == 1
+    assert "not all of the dataset is audited" in capsys.readouterr().err
+    assert main(["generate", "--here", str(generated), "--mend"]) == 0
+    assert audit(generated, tmp_path / "audit", "--analyser", "truth", "--retry-failed") == 0
+    assert len(rows_of(tmp_path / "audit")) == 128
+
+
+def curate(audit: Path, out: Path, *options: str) -> int:
+    return main(["curate", str(audit), "--out", str(out), *options])
+
+
+def test_a_selection_comes_to_its_target(audited: Path, tmp_path: Path, capsys: Capture) -> None:
+    out = tmp_path / "selection.parquet"
+    argv = ["--target", "uniform", "--attributes", "gender", "--tolerance", "0", "--json"]
+    assert curate(audited, out, *argv) == 0
+    told = json.loads(capsys.readouterr().out)
+    chosen = read_selection(out)
+    assert len(chosen) == told["selected"]
+    gender = {
+        row["id"]: row["gender_probabilities"].index(1.0)  # type: ignore[attr-defined]
+        for row in rows_of(audited)
+        if row["stage"] == "target"
+    }
+    counts = Counter(gender[one] for one in chosen)
+    fewest = min(Counter(gender.values()).values())
+    # As many as there are, and of an odd number one more of those that abound.
+    assert sorted(counts.values()) == [fewest, fewest + 1]
+    table = pq.read_table(out)
+    assert table.num_rows == 64
+    assert set(table.filter(table["selected"])["reason"].to_pylist()) == {None}
+    assert None not in table.filter(table["selected"].to_pandas() == False)["reason"].to_pylist()  # noqa: E712
+    # The same again is the same file; another seed chooses others among equals.
+    first = out.read_bytes()
+    assert curate(audited, out, *argv) == 0
+    assert out.read_bytes() == first
+    assert curate(audited, out, *argv, "--seed", "1") == 0
+    assert out.read_bytes() != first
+
+
+def test_what_is_unfit_is_left_out_with_its_reason(
+    audited: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    out = tmp_path / "selection.parquet"
+    options = ["--near-cosine", "0.95", "--min-identity", "0.5", "--min-sharpness", "1e9"]
+    assert curate(audited, out, *options[:4], "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert 0 < told["selected"] < told["of"]
+    assert list(told["left_out"]) == ["near-duplicate, cosine at least 0.95"]
+    assert curate(audited, out, *options) == 1
+    assert "sharpness below 1e+09" in capsys.readouterr().out
+
+
+def test_what_cannot_be_curated(audited: Path, tmp_path: Path, capsys: Capture) -> None:
+    out = tmp_path / "s.parquet"
+    for argv, told in [
+        ([str(tmp_path), "--out", str(out)], "make one with relume audit"),
+        ([str(audited), "--out", str(tmp_path / "s.csv")], "let the name end in .parquet"),
+        ([str(audited), "--out", str(out), "--size", "0"], "should be at least 1"),
+        ([str(audited), "--out", str(out), "--draws", "n.parquet"], "give one"),
+        ([str(audited), "--out", str(out), "--stage", "teacher"], "source, target"),
+        (
+            [str(audited), "--out", str(out), "--target", "uniform", "--size", "64"],
+            "64",
+        ),
+    ]:
+        assert main(["curate", *argv]) == 2, argv
+        assert told in capsys.readouterr().err
+
+
+def test_a_gallery_of_an_audited_dataset(audited: Path, finished: Path, tmp_path: Path) -> None:
+    out = tmp_path / "gallery"
+    argv = [str(finished), "--out", str(out), "--audit", str(audited), "--workers", "1"]
+    assert main(["gallery", *argv]) == 0
+    assert "Table 1, in the paper" in (out / "data/report.js").read_text()
+    shutil.rmtree(out)
