@@ -16,7 +16,9 @@ import torch
 from onnx import compose, helper, numpy_helper
 
 from models.faces.weights import RETINAFACE_FILE, weights_folder
-from models.tiny.deepface import pytorch_models, retinaface_graph
+from models.tiny.deepface import pytorch_models
+from models.tiny.onnx_pieces import IR_VERSION, OPSET
+from models.tiny.retinaface import retinaface_graph
 from models.tiny.weights import seeded
 
 _SIDES_PX = {"arcface_weights": 112}
@@ -87,6 +89,6 @@ def _with_faces(full: Any) -> Any:
         outputs,
         [*tiny.graph.initializer, *full.graph.initializer, *constants],
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
-    model.ir_version = 8
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)])
+    model.ir_version = IR_VERSION
     return model
