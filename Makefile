@@ -20,7 +20,7 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $(READY)
 
-demo: $(READY)  ## names -> plan -> generate -> verify, in runs/demo
+demo: $(READY)  ## names -> plan -> generate -> audit -> gallery, in runs/demo
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh benchmarks/demo.sh
 
 test: $(READY)  ## all tests, with coverage
@@ -42,7 +42,7 @@ faults: $(READY)  ## kill a driver on Ray at two hundred seeded moments; takes h
 	RELUME_FAULTS=200 $(BIN)/pytest -s -k killed_at_any_moment tests/workflows/test_generate_on_ray.py
 
 bench: $(READY)  ## the benchmarks of docs/benchmarks.md
-	@for name in painter shard_writing random_reads verify names orchestration; do \
+	@for name in painter shard_writing random_reads verify names orchestration audit gallery; do \
 	  echo "== $$name"; $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 # The accelerator libraries that torch itself pins are left to torch: a machine without a GPU must not download them.

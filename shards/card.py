@@ -10,6 +10,7 @@ from schemas.config import ProceduralSettings
 from schemas.lease import ShardDone
 from schemas.run import Run
 from schemas.sample import SPLITS
+from shards.datasheet import datasheet
 
 _PROCEDURAL = """\
 **These pictures are procedural**: drawn by a program, not by a diffusion model. They test the
@@ -76,7 +77,7 @@ def _body(run: Run, shards: Sequence[str], done: Mapping[str, ShardDone]) -> lis
             f"| {stage.guidance} "
             f"| {strength} |"
         )
-    return [*lines, _HOW_TO_READ]
+    return [*lines, *datasheet(run), _HOW_TO_READ]
 
 
 def _cell(text: str) -> str:

@@ -30,6 +30,7 @@ from schemas.sample import (
     sample_schema,
     stages_of,
 )
+from schemas.selection import SELECTION_SCHEMA, Selected
 from schemas.truth import TRUTH_SCHEMA, Truth
 
 KINDS: dict[type, Any] = {
@@ -46,6 +47,7 @@ PER_STAGE = {"seeds", "images"}
     ("record", "schema"),
     [
         (AuditRow, AUDIT_SCHEMA),
+        (Selected, SELECTION_SCHEMA),
         (Name, NAME_SCHEMA),
         (PlannedSample, PLAN_SCHEMA),
         (Sample, SAMPLE_SCHEMA),
