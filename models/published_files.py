@@ -44,5 +44,9 @@ def _download(address: str, path: Path) -> None:
     with urllib.request.urlopen(address, timeout=_TIMEOUT_S) as answer, path.open("wb") as file:
         unpacked = bz2.BZ2File(answer) if address.endswith(".bz2") else answer
         shutil.copyfileobj(unpacked, file, _PIECE)
+        expected = answer.headers.get("Content-Length")
+        # A connection that breaks off reads like the end of the file.
+        if unpacked is answer and expected is not None and file.tell() != int(expected):
+            raise ConnectionError(f"broke off after {file.tell()} of {expected} bytes")
         file.flush()
         os.fsync(file.fileno())

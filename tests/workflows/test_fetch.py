@@ -17,6 +17,7 @@ import pytest
 
 from models.tiny.write import write
 from shards.provenance import ROOT
+from workflows.cli import main
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 PRESET = """
@@ -188,3 +189,25 @@ def test_a_painter_and_a_folder_need_nothing(tmp_path: Path) -> None:
     done = fetch(tmp_path, "http://127.0.0.1:1", str(tmp_path / "model"))
     assert done.returncode == 0
     assert "is a folder, nothing to fetch" in done.stdout
+
+
+def test_single_files_that_cannot_be_fetched_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No address outside is asked in a test: the downloads are those of a server nobody runs."""
+
+    def nobody(address: str, **_: object) -> None:
+        raise ConnectionRefusedError(f"asked {address}")
+
+    monkeypatch.setattr("urllib.request.urlopen", nobody)
+    assert main(["fetch"]) == 2
+    assert "name a preset, --faces or --lpips" in capsys.readouterr().err
+    assert main(["fetch", "--faces", "--weights", str(tmp_path)]) == 2
+    told = capsys.readouterr().err
+    assert f"{tmp_path}/.deepface/weights/age_model_weights.onnx: cannot be fetched" in told
+    assert main(["fetch", "--lpips", "alex", "--lpips-weights", str(tmp_path)]) == 2
+    assert "alexnet-owt-7be5be79.pth: cannot be fetched" in capsys.readouterr().err
+    # What is here is not asked for.
+    write("lpips", tmp_path / "here")
+    assert main(["fetch", "--lpips", "alex", "--lpips-weights", str(tmp_path / "here")]) == 0
+    assert "is here already" in capsys.readouterr().out
