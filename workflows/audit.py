@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -15,13 +14,12 @@ from workflows.cli import DONE, INCOMPLETE, parse, run_verb
 from workflows.console import Console, counted, duration
 from workflows.deadline import parse_deadline
 from workflows.fetch import face_settings
-from workflows.workers import WorkerArguments, at_work
+from workflows.workers import Work, WorkerArguments, fill
 
 if TYPE_CHECKING:
     from schemas.audit import AuditSettings
     from schemas.audit_record import AuditRecord
     from schemas.lease import Lease
-    from workflows.filling import Filling
 
 AGAINST = "against"
 
@@ -141,9 +139,10 @@ def _audit(
             outstanding = filling.outstanding(
                 record, retry_failed=arguments.retry_failed, mend="choose another --out"
             )
-            there = published(dataset, outstanding)
-            if not arguments.report_only:
-                _fill(arguments, filling, dataset, root, record, list(there), owner.sign, console)
+            there = list(published(dataset, outstanding))
+            if there and not arguments.report_only:
+                deadline = parse_deadline(arguments.deadline, os.environ)
+                fill(filling, arguments, deadline, _work(dataset, root, record, there))
             done = published(root, shards)
             with ends_the_run():
                 gather_rows(root, [shard for shard in shards if shard in done], AUDIT_SCHEMA)
@@ -196,38 +195,20 @@ def _agree(settings: AuditSettings, dataset: Path, root: Path, console: Console)
     return record
 
 
-def _fill(
-    arguments: Arguments,
-    filling: Filling,
-    dataset: Path,
-    root: Path,
-    record: AuditRecord,
-    outstanding: list[str],
-    sign: Path,
-    console: Console,
-) -> None:
+def _work(dataset: Path, root: Path, record: AuditRecord, outstanding: list[str]) -> Work:
     from shards.publish import published
     from tasks.audit_shard import AuditConfig, AuditShard
 
-    if not outstanding:
-        return
-    pictures = sum(one.ok for one in published(dataset, outstanding).values())
-    config = AuditConfig(str(root.absolute()), str(dataset.absolute()), record)
-    deadline = parse_deadline(arguments.deadline, os.environ)
-    with (
-        at_work(
-            arguments,
-            AuditShard,
-            config,
-            needs_gpu=False,
-            deadline=deadline,
-            sign=sign,
-            console=console,
-        ) as (run_leases, busy_share),
-        closing(run_leases(_leases(outstanding), len(outstanding))) as outcomes,
-    ):
-        total = pictures * len(record.stages)
-        filling.publish(outcomes, total, busy_share, what="looking", unit="pictures")
+    samples = sum(one.ok for one in published(dataset, outstanding).values())
+    return Work(
+        worker=AuditShard,
+        config=AuditConfig(str(root.absolute()), str(dataset.absolute()), record),
+        leases=_leases(outstanding),
+        num_leases=len(outstanding),
+        total=samples * len(record.stages),
+        what="looking",
+        unit="pictures",
+    )
 
 
 def _leases(shards: list[str]) -> Iterator[Lease]:

@@ -63,18 +63,21 @@ class Filling:
         self.worker_s = 0.0
         self._expected: dict[str, str] = {}
         self._told: set[str] = set()
-        self._dataset, self._owner, self._console = dataset, owner, console
+        self._dataset, self._owner, self.console = dataset, owner, console
         self._begun = time.monotonic()
         self._code = code_version()
         self._tell_waiting_at = self._begun + FIRST_WAIT_S
+
+    @property
+    def sign(self) -> Path:
+        """A file that the driver has made: who sees it shares the driver's filesystem."""
+        return self._owner.sign
 
     def take_charge(self) -> None:
         """Say who was taken over, and set aside what a killed driver left."""
         self.note("run-started", part=str(self._owner.part))
         for holder in self._owner.took_over:
-            self._console.note(
-                f"process {holder.pid} on {holder.host} is gone; this one takes over"
-            )
+            self.console.note(f"process {holder.pid} on {holder.host} is gone; this one takes over")
             self.note("took-over", host=holder.host, pid=holder.pid, job=holder.job)
         for shard, reason in broken(self._dataset, self.shards):
             self.set_aside(shard, reason)
@@ -95,7 +98,7 @@ class Filling:
     def mend(self, fingerprint: str) -> None:
         """Set aside whatever verification finds wrong with shards, so that they are made again."""
         only = None if self._owner.part == WHOLE else set(self.shards)
-        with self._console.progress("verifying", "shards") as advance:
+        with self.console.progress("verifying", "shards") as advance:
             found = verify(
                 self._dataset,
                 lambda checked: advance(checked.shards, checked.of),
@@ -109,14 +112,14 @@ class Filling:
         for one in problems:
             if one.kind == "unreadable":
                 self.unmended += 1
-                self._console.warn(f"{one.where}: {one.what}; nobody knows whether it is damaged")
+                self.console.warn(f"{one.where}: {one.what}; nobody knows whether it is damaged")
 
     def set_aside(self, where: str, what: str) -> None:
         """Move a shard or a file to the quarantine, and say so."""
         # A driver that slept through its own takeover would set aside what its successor made.
         self._owner.check()
         folder = set_aside(self._dataset, where, what).relative_to(self._dataset)
-        self._console.warn(f"{where}: {what}; set aside in {folder}")
+        self.console.warn(f"{where}: {what}; set aside in {folder}")
         self.note("set-aside", where=where, reason=what)
 
     def outstanding(self, agreed: Making, *, retry_failed: bool, mend: str) -> list[str]:
@@ -135,7 +138,7 @@ class Filling:
         given_up = self.given_up()
         skipped = [shard for shard in given_up if shard not in done and not retry_failed]
         if skipped:
-            self._console.warn(
+            self.console.warn(
                 f"{counted(len(skipped), 'shard')} given up before and left out, for example "
                 f"{skipped[0]}: {given_up[skipped[0]]}. --retry-failed takes up what was given up"
             )
@@ -157,7 +160,7 @@ class Filling:
     ) -> None:
         """Publish what an engine yields, and set aside what it gives up."""
         publisher = Publisher(self._dataset, self._owner)
-        with self._console.progress(what, unit, num_samples) as advance:
+        with self.console.progress(what, unit, num_samples) as advance:
             for outcome in outcomes:
                 self._take(publisher, outcome)
                 also = counted(self.workers, "worker")
@@ -205,7 +208,7 @@ class Filling:
             with ends_the_run():
                 publisher.commit(staged)
         except ShardTaken as error:
-            self._console.warn(str(error))
+            self.console.warn(str(error))
             self.note("shard-taken", shard=done.shard, attempt=staged.attempt, error=str(error))
             return
         self.worker_s += staged.seconds
@@ -235,7 +238,7 @@ class Filling:
         different = "; ".join(differences(self._expected, ready.stack))
         if different and different not in self._told:
             self._told.add(different)
-            self._console.warn(f"bytes may differ in the last digits: {different}")
+            self.console.warn(f"bytes may differ in the last digits: {different}")
             self.note("stack-differs", host=ready.host, differences=different)
 
     def _waited(self, waited: Waited) -> None:
@@ -244,23 +247,23 @@ class Filling:
             return
         self._tell_waiting_at = time.monotonic() + TELL_WAITING_S
         if waited.lacking:
-            self._console.warn(f"no worker yet, waiting for nodes: {waited.lacking}")
+            self.console.warn(f"no worker yet, waiting for nodes: {waited.lacking}")
         elif waited.pending:
             what = counted(waited.pending, "worker")
-            self._console.note(f"{what} waiting for a place beside the work of others")
+            self.console.note(f"{what} waiting for a place beside the work of others")
 
     def _out_of_time(self, out: OutOfTime) -> None:
         why = "the deadline is nearer than the time that a shard takes"
         if not self.made["shards"]:
             why = "the deadline came before a shard was made, also because of what loading takes"
         left = f"{counted(out.leases_left, 'shard')} left for the next run of the same command"
-        self._console.warn(f"{why}; {left}")
+        self.console.warn(f"{why}; {left}")
         self.note("out-of-time", left=out.leases_left, longest_s=round(out.longest_s, 3))
 
     def _worker_lost(self, lost: WorkerLost) -> None:
         self.workers -= lost.was_ready
         what = "a node" if lost.node_lost else "a worker"
-        self._console.warn(f"{what} was lost and is replaced: {lost.cause}")
+        self.console.warn(f"{what} was lost and is replaced: {lost.cause}")
         self.note("worker-lost", cause=lost.cause, node_lost=lost.node_lost)
 
     def _lease_failed(self, failed: LeaseFailed) -> None:
@@ -272,5 +275,5 @@ class Filling:
             self._dataset, {"kind": "lease", **facts, "traceback": failed.traceback}
         )
         where = folder.relative_to(self._dataset) / layout.WHY
-        self._console.warn(f"{failed.shard}: given up after {failed.error}; see {where}")
+        self.console.warn(f"{failed.shard}: given up after {failed.error}; see {where}")
         self.note("lease-quarantined", **facts)

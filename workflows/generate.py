@@ -6,7 +6,6 @@ import os
 import shlex
 import time
 from collections.abc import Collection, Iterator
-from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,7 +18,7 @@ from workflows.console import Console, counted, duration, size
 from workflows.deadline import parse_deadline
 from workflows.phases import Placement, is_two_phase, plan_sources, sources_folder
 from workflows.pilot import plan_pilot, tell_cost_of_whole
-from workflows.workers import WorkerArguments, at_work
+from workflows.workers import Work, WorkerArguments, fill
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -138,7 +137,8 @@ def _make(
                 outstanding = list(published(first.folder, outstanding))
             config = _config(arguments, run, record, first)
             begun = time.monotonic()
-            _fill(arguments, deadline, config, filling, plan, outstanding, owner.sign, console)
+            if outstanding:
+                fill(filling, arguments, deadline, _work(config, plan, outstanding))
             with ends_the_run():
                 now = rebuild(dataset, run, shard_names(plan))
             filling.finish()
@@ -191,40 +191,21 @@ def _config(
     )
 
 
-def _fill(
-    arguments: Arguments,
-    deadline: float | None,
-    config: GenerateConfig,
-    filling: Filling,
-    plan: pa.Table,
-    outstanding: list[str],
-    sign: Path,
-    console: Console,
-) -> None:
-    """Have the outstanding shards made, and publish them."""
+def _work(config: GenerateConfig, plan: pa.Table, outstanding: list[str]) -> Work:
     import pyarrow as pa
     import pyarrow.compute as pc
 
     from tasks.generate_shard import GenerateShard
 
-    if not outstanding:
-        return
-    num_samples = pc.sum(pc.is_in(plan["shard"], pa.array(outstanding, pa.string()))).as_py()
-    needs_gpu = config.record.numerics.get("device") == "cuda"
-    with (
-        at_work(
-            arguments,
-            GenerateShard,
-            config,
-            needs_gpu=needs_gpu,
-            deadline=deadline,
-            sign=sign,
-            console=console,
-        ) as (run_leases, busy_share),
-        # Workers end before the connection to them does.
-        closing(run_leases(_leases(plan, outstanding), len(outstanding))) as outcomes,
-    ):
-        filling.publish(outcomes, num_samples, busy_share)
+    planned = pc.is_in(plan["shard"], pa.array(outstanding, pa.string()))
+    return Work(
+        worker=GenerateShard,
+        config=config,
+        leases=_leases(plan, outstanding),
+        num_leases=len(outstanding),
+        total=pc.sum(planned).as_py(),
+        needs_gpu=config.record.numerics.get("device") == "cuda",
+    )
 
 
 def _leases(plan: pa.Table, shards: list[str]) -> Iterator[Lease]:

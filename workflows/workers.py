@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from workflows.console import Console
 from workflows.phases import no_gpu
 
 if TYPE_CHECKING:
     from schemas.lease import Lease, Outcome, StagedShard, Worker
+    from workflows.filling import Filling
 
     RunLeases = Callable[[Iterator[Lease], int], Generator[StagedShard | Outcome]]
 
@@ -52,22 +52,41 @@ class WorkerArguments:
                 raise ValueError(f"{place}: under a Ray job the dataset's path must be absolute")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """Leases to work out, by which worker, and how that is told."""
+
+    worker: type[Worker[StagedShard]]
+    config: Any
+    leases: Iterator[Lease]
+    num_leases: int
+    # What the bar counts, in which unit.
+    total: int
+    needs_gpu: bool = False
+    what: str = "making"
+    unit: str = "samples"
+
+
+def fill(filling: Filling, arguments: WorkerArguments, deadline: float | None, work: Work) -> None:
+    """Have leases worked out, and publish what comes of them."""
+    with (
+        _at_work(filling, arguments, deadline, work) as (run_leases, busy_share),
+        # Workers end before the connection to them does.
+        closing(run_leases(work.leases, work.num_leases)) as outcomes,
+    ):
+        filling.publish(outcomes, work.total, busy_share, what=work.what, unit=work.unit)
+
+
 @contextmanager
-def at_work(
-    arguments: WorkerArguments,
-    worker: type[Worker[StagedShard]],
-    config: Any,
-    *,
-    needs_gpu: bool,
-    deadline: float | None,
-    sign: Path,
-    console: Console,
+def _at_work(
+    filling: Filling, arguments: WorkerArguments, deadline: float | None, work: Work
 ) -> Iterator[tuple[RunLeases, Callable[[], float] | None]]:
     """What does the leases, and how busy it is; the connection to it ends with the block."""
     if arguments.here:
         from workflows import in_process
 
-        yield lambda leases, count: in_process.run(leases, count, worker(config), deadline), None
+        worker = work.worker(work.config)
+        yield lambda leases, count: in_process.run(leases, count, worker, deadline), None
         return
     from cluster.actor import Sign
     from cluster.connect import LOCAL, connected
@@ -75,14 +94,14 @@ def at_work(
     from cluster.seats import Seats
 
     seats = Seats(
-        num_gpus=1.0 if needs_gpu else 0.0,
+        num_gpus=1.0 if work.needs_gpu else 0.0,
         most=arguments.workers,
         lease_timeout_s=arguments.lease_timeout_s,
-        sign=Sign(str(sign.absolute())),
+        sign=Sign(str(filling.sign.absolute())),
     )
     with connected(arguments.address) as where:
-        console.note(f"on Ray: {where}")
+        filling.console.note(f"on Ray: {where}")
         if where == LOCAL and seats.lacking():
             raise no_gpu(where)  # nobody will join it later
-        engine = Engine(worker, config, seats, deadline=deadline)
+        engine = Engine(work.worker, work.config, seats, deadline=deadline)
         yield engine.run, lambda: engine.usage.busy_share

@@ -35,6 +35,7 @@ def test_help_lists_exactly_the_verbs_that_are_there() -> None:
     # What verbs are made of has no `main` that takes a command line.
     parts = {
         "agreement",
+        "audit_report",
         "console",
         "deadline",
         "filling",
