@@ -15,6 +15,7 @@ import resource
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from models.generators.procedural.people import draw_people
 from models.tiny.deepface import write_deepface_onnx
 from schemas.audit import DEEPFACE_BORDER, DeepFaceSettings
 
+DEEPFACE = "DeepFace.analyze + represent"
 TARGET = 3.0
 # Two workers share caches and memory.
 SCALING_TARGET = 1.7
@@ -67,17 +69,20 @@ def speed(home: Path, detector: str, pictures: list[Picture], runs: int, threads
     # An opencv cascade does not find every drawing.
     faces = statuses[0].count("ok")
     print(f"{detector}: {faces} faces in {len(pictures)} pictures; {threads} threads")
-    seconds = medians(
-        {
-            "relume": partial(fast.analyse, pictures),
-            "relume with DeepFace's border": partial(alike.analyse, pictures),
-            "DeepFace.analyze + represent": partial(loop, detector, pictures),
-        },
-        runs,
-    )
+    peers: dict[str, Callable[[], object]] = {
+        "relume": partial(fast.analyse, pictures),
+        "relume with DeepFace's border": partial(alike.analyse, pictures),
+        DEEPFACE: partial(loop, detector, pictures),
+    }
+    seconds = medians(peers, runs)
     for peer, median in seconds.items():
         print(f"{peer}: {median:.2f} s, {faces / median:.2f} faces/s")
-    theirs = seconds["DeepFace.analyze + represent"]
+    busy = {name: processor_seconds(peer) for name, peer in peers.items()}
+    for peer, spent in busy.items():
+        print(f"{peer}: {spent / len(pictures):.2f} s of processor time for a picture")
+    ratio = busy[DEEPFACE] / busy["relume"]
+    print(f"processor time of the loop against relume's: {ratio:.2f}")
+    theirs = seconds[DEEPFACE]
     ratio = theirs / seconds["relume with DeepFace's border"]
     print(f"with DeepFace's border, speed against the loop: {ratio:.2f}")
     return judge("speed against the loop", theirs / seconds["relume"], TARGET)
@@ -90,8 +95,8 @@ def work(home: Path, detector: str, size_px: int, count: int, start: Any, ended:
     analyser.analyse(pictures[:1])
     start.wait()
     begun = time.perf_counter()
-    analyser.analyse(pictures)
-    ended.put((time.perf_counter() - begun, peak_gb()))
+    busy = processor_seconds(partial(analyser.analyse, pictures))
+    ended.put((time.perf_counter() - begun, busy, peak_gb()))
 
 
 def workers(home: Path, detector: str, size_px: int, count: int, number: int) -> float:
@@ -102,15 +107,25 @@ def workers(home: Path, detector: str, size_px: int, count: int, number: int) ->
     running = [context.Process(target=work, args=given) for _ in range(number)]
     for one in running:
         one.start()
-    told: list[tuple[float, float]] = []
+    told: list[tuple[float, float, float]] = []
     for one in running:
         one.join()
         assert one.exitcode == 0
         told.append(ended.get())
-    rate: float = number * count / max(seconds for seconds, _ in told)
-    peak = max(memory for _, memory in told)
-    print(f"{number} workers of one thread: {rate:.2f} pictures/s, {peak:.2f} GB at most in each")
+    seconds, busy, peak = (max(column) for column in zip(*told, strict=True))
+    rate: float = number * count / seconds
+    print(
+        f"{number} workers of one thread: {rate:.2f} pictures/s, "
+        f"{busy / count:.2f} s of processor time for a picture, {peak:.2f} GB at most in each"
+    )
     return rate
+
+
+def processor_seconds(work: Callable[[], object]) -> float:
+    """What this process's threads spend on it; other people's work changes it little."""
+    begun = time.process_time()
+    work()
+    return time.process_time() - begun
 
 
 def peak_gb() -> float:
