@@ -54,11 +54,17 @@ def preset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def dataset(_generated_once: Path) -> Path:
+    """What all tests train on; it is only read."""
+    return _generated_once
+
+
+@pytest.fixture(scope="module")
 def undisturbed(
-    preset: Path, _generated_once: Path, tmp_path_factory: pytest.TempPathFactory
+    preset: Path, dataset: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Tensor]:
     run = tmp_path_factory.mktemp("undisturbed") / "run"
-    finish(start(preset, _generated_once, run))
+    finish(start(preset, dataset, run))
     return state_of(run)
 
 
@@ -116,16 +122,16 @@ def assert_same(found: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
 
 
 def test_killed_at_any_moment_it_ends_with_the_same_weights(
-    preset: Path, _generated_once: Path, tmp_path: Path, undisturbed: dict[str, Tensor]
+    preset: Path, dataset: Path, tmp_path: Path, undisturbed: dict[str, Tensor]
 ) -> None:
     chance, run = random.Random(5), tmp_path / "run"
     for step in (1, 5, 14, 22):
-        process = start(preset, _generated_once, run)
+        process = start(preset, dataset, run)
         wait_for(run, step, process)
         time.sleep(0.1 * chance.random())
         process.kill()
         finish(process, -signal.SIGKILL)
-    finish(start(preset, _generated_once, run))
+    finish(start(preset, dataset, run))
     assert_same(state_of(run), undisturbed)
     steps = [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert steps == sorted(set(steps))
@@ -133,16 +139,16 @@ def test_killed_at_any_moment_it_ends_with_the_same_weights(
 
 
 def test_sigterm_saves_and_is_told_as_such(
-    preset: Path, _generated_once: Path, tmp_path: Path, undisturbed: dict[str, Tensor]
+    preset: Path, dataset: Path, tmp_path: Path, undisturbed: dict[str, Tensor]
 ) -> None:
     run, rare = tmp_path / "run", ("--record.save-every-steps", "4")
-    process = start(preset, _generated_once, run, *rare)
+    process = start(preset, dataset, run, *rare)
     wait_for(run, 4, process)
     process.terminate()
     said = finish(process, 143)
     assert "stopped by SIGTERM; the same command continues" in said
     assert f"stopped after step {steps_saved(run)}, state saved" in said
-    assert "continues after step" in finish(start(preset, _generated_once, run, *rare))
+    assert "continues after step" in finish(start(preset, dataset, run, *rare))
     assert_same(state_of(run), undisturbed)
 
 
@@ -154,25 +160,25 @@ def second_process(first: int) -> int:
 
 
 def test_a_process_that_dies_ends_the_others_in_one_line(
-    preset: Path, _generated_once: Path, tmp_path: Path
+    preset: Path, dataset: Path, tmp_path: Path
 ) -> None:
     run, two = tmp_path / "run", ("--processes", "2")
-    process = start(preset, _generated_once, run, *two)
+    process = start(preset, dataset, run, *two)
     wait_for(run, 2, process)
     subprocess.run(["kill", "-9", str(second_process(process.pid))], check=True)
     said = finish(process, 1)
     (line,) = [one for one in said.splitlines() if one.startswith("error: ")]
     assert line == "error: process 1 was ended by signal 9; the same command continues"
     assert "Traceback" not in said
-    finish(start(preset, _generated_once, run, *two))
+    finish(start(preset, dataset, run, *two))
 
 
 def test_a_full_disk_leaves_the_state_before_it(
-    preset: Path, _generated_once: Path, tmp_path: Path, undisturbed: dict[str, Tensor]
+    preset: Path, dataset: Path, tmp_path: Path, undisturbed: dict[str, Tensor]
 ) -> None:
+    program = [ON_A_FULL_DISK, preset, dataset, tmp_path]
     done = subprocess.run(
-        ["unshare", "--map-root-user", "--mount", sys.executable, ON_A_FULL_DISK]
-        + [preset, _generated_once, tmp_path],
+        ["unshare", "--map-root-user", "--mount", sys.executable, *program],
         env={"PYTHONPATH": str(ROOT), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
         capture_output=True,
         text=True,
@@ -208,11 +214,11 @@ def test_wrong_words(
     options: list[str],
     told: str,
     preset: Path,
-    _generated_once: Path,
+    dataset: Path,
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    words = [str(preset), "--data", str(_generated_once), "--out", str(tmp_path / "run")]
+    words = [str(preset), "--data", str(dataset), "--out", str(tmp_path / "run")]
     assert cli.main(["train", *words, *options]) == 2
     said = capfd.readouterr().err
     assert told in said
