@@ -129,6 +129,10 @@ def _broken_rules(kind: Any, value: Any, path: str) -> Iterator[str]:
     elif get_origin(kind) is dict and isinstance(value, dict):
         for key, inner in value.items():
             yield from _broken_rules(get_args(kind)[1], inner, f"{path}{key}.")
+    elif get_origin(kind) is tuple and isinstance(value, list):
+        for number, inner in enumerate(value, 1):
+            where = f"{path.removesuffix('.')} item {number}."
+            yield from _broken_rules(get_args(kind)[0], inner, where)
 
 
 def _valid(hint: Any, table: Mapping[str, Any], name: str, default: Any) -> Any:

@@ -16,11 +16,12 @@ from schemas.config import (
     read_preset,
 )
 from schemas.run import Run
-from schemas.settings import as_plain, resolve
+from schemas.settings import as_plain, read_toml, resolve
 
 PRESETS = [
     (path, name)
     for path in sorted(Path("configs").glob("*.toml"))
+    if "dataset" in read_toml(path)  # those of the heads plan none
     for name in read_preset(path).dataset
 ]
 
