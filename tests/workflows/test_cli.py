@@ -94,7 +94,7 @@ def test_wrong_verbs() -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "error: unknown verb 'genrate'; did you mean 'generate'?\n"
     assert relume().returncode == 2
-    assert "known here: doctor, fetch, gallery, generate" in relume("xyzzy").stderr
+    assert "known here: audit, curate, doctor, fetch, gallery" in relume("xyzzy").stderr
     # Neither a module that is no verb, nor a path to one.
     for verb in ("console", "../plan", "plan.py", "PLAN", ""):
         assert relume(verb).returncode == 2

@@ -196,6 +196,8 @@ def test_a_stop_is_orderly_and_the_same_command_continues(
         [sys.executable, "-m", "workflows.generate", str(dataset), "--here"],
         stderr=subprocess.PIPE,
         text=True,
+        # A shell's background jobs, these tests among them, may be told to ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     assert driver.stderr is not None
     while not list(dataset.glob("train/*.done.json")):
