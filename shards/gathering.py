@@ -7,25 +7,32 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from schemas.lease import ShardDone
 from shards import filesystem, layout
 from shards.encoding import read_parquet, write_parquet
 from shards.filesystem import Sink
+from shards.publish import published
 
 # Few enough to be held in memory, enough for columns to compress.
 GROUP_ROWS = 1 << 14
 ROWS = "rows.parquet"
 
 
-def gather_rows(root: Path, shards: Sequence[str], schema: pa.Schema) -> Path:
-    """Write ROOT/rows.parquet anew: the rows of these shards, in their order."""
-    paths = [layout.rows_path(root, shard) for shard in shards]
+def gather_rows(root: Path, shards: Sequence[str], schema: pa.Schema) -> dict[str, ShardDone]:
+    """Write ROOT/rows.parquet anew: the rows of those shards that exist, which are returned.
 
-    def write(sink: Sink) -> None:
-        write_parquet(grouped(map(read_parquet, paths)), schema, sink)
+    The drivers of several parts may gather at once; each looks again, so the last word has all.
+    """
+    while True:
+        done = published(root, shards)
+        paths = [layout.rows_path(root, shard) for shard in shards if shard in done]
 
-    path = root / ROWS
-    filesystem.replace_file(root, path, write)
-    return path
+        def write(sink: Sink, paths: Sequence[Path] = paths) -> None:
+            write_parquet(grouped(map(read_parquet, paths)), schema, sink)
+
+        filesystem.replace_file(root, root / ROWS, write)
+        if published(root, shards) == done:
+            return done
 
 
 def grouped(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:

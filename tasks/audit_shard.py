@@ -6,7 +6,7 @@ import io
 import socket
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -84,24 +84,23 @@ class AuditShard:
         """Audit one shard."""
         with turn:
             begun = time.monotonic()
-            found = [row for stage in self._record.stages for row in self._stage(lease, stage)]
-            self._compare(lease, found)
-        rows = [to_row(one) for one in found]
+            rows = read_parquet(layout.rows_path(self._dataset, lease.shard)).to_pylist()
+            made = {row["id"]: row for row in rows if row["status"] == "ok"}
+            found = [row for stage in self._record.stages for row in self._stage(made, stage)]
+            self._compare(made, found)
         failures = Counter(one.reason for one in found if one.status == "error" and one.reason)
         return stage_rows(
             self._root,
             lease,
-            pa.Table.from_pylist(rows, schema=AUDIT_SCHEMA),
+            pa.Table.from_pylist([to_row(one) for one in found], schema=AUDIT_SCHEMA),
             failures,
             made_by=self._record.fingerprint(),
             begun=begun,
         )
 
-    def _stage(self, lease: Lease, stage: Stage) -> Iterator[AuditRow]:
-        rows = read_parquet(layout.rows_path(self._dataset, lease.shard)).to_pylist()
-        made = [row for row in rows if row["status"] == "ok"]
+    def _stage(self, made: Mapping[str, dict[str, Any]], stage: Stage) -> Iterator[AuditRow]:
         with ThreadPoolExecutor(_DECODERS) as decoders:
-            shown = decoders.map(lambda row: self._show(lease.shard, row, stage), made)
+            shown = decoders.map(lambda row: self._show(row, stage), made.values())
             for batch in _together(shown):
                 seen = [one for one in batch if one.levels is not None]
                 ids = [one.row["id"] for one in seen]
@@ -110,8 +109,8 @@ class AuditShard:
                 for one in batch:
                     yield self._row(one, stage, findings.get(one.row["id"]))
 
-    def _show(self, shard: str, row: dict[str, Any], stage: Stage) -> _Shown:
-        path = layout.tar_path(self._dataset, shard)
+    def _show(self, row: dict[str, Any], stage: Stage) -> _Shown:
+        path = layout.tar_path(self._dataset, row["shard"])
         with path.open("rb") as tar:
             tar.seek(row[f"{stage}_offset"])
             data = tar.read(row[f"{stage}_bytes"])
@@ -153,15 +152,13 @@ class AuditShard:
             analyser=self._record.fingerprint()[:_FINGERPRINT],
         )
 
-    def _compare(self, lease: Lease, found: list[AuditRow]) -> None:
+    def _compare(self, made: Mapping[str, dict[str, Any]], found: list[AuditRow]) -> None:
         """Put LPIPS into the targets' rows, where it was asked for."""
         if self._distance is None or not set(_PAIR) <= set(self._record.stages):
             return
-        rows = read_parquet(layout.rows_path(self._dataset, lease.shard)).to_pylist()
-        made = {row["id"]: row for row in rows if row["status"] == "ok"}
         for number, one in enumerate(found):
             if one.stage == "target" and one.status != "error":
-                pair = [self._show(lease.shard, made[one.id], s).levels for s in _PAIR]
+                pair = [self._show(made[one.id], s).levels for s in _PAIR]
                 if pair[0] is not None and pair[1] is not None:
                     found[number] = replace(one, lpips=self._distance(pair[0], pair[1]))
 

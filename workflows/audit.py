@@ -143,9 +143,8 @@ def _audit(
             if there and not arguments.report_only:
                 deadline = parse_deadline(arguments.deadline, os.environ)
                 fill(filling, arguments, deadline, _work(dataset, root, record, there))
-            done = published(root, shards)
             with ends_the_run():
-                gather_rows(root, [shard for shard in shards if shard in done], AUDIT_SCHEMA)
+                done = gather_rows(root, shards, AUDIT_SCHEMA)
             seconds = filling.finish()
     mine = [shard for shard in filling.shards if shard in done]
     failed = sum(done[shard].failed for shard in mine)
@@ -160,6 +159,8 @@ def _audit(
         )
     if len(mine) < len(filling.shards):
         console.warn("not all of the dataset is audited; the same command continues")
+    if filling.given_up().keys() - set(mine):
+        console.warn("some was given up: once that is mended, the same command with --retry-failed")
     if failed:
         console.warn(f"{counted(failed, 'picture')} could not be analysed: status error says why")
     return len(mine) == len(filling.shards) and not failed
