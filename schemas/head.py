@@ -31,7 +31,9 @@ class ResnetSettings:
     kind: Literal["resnet"] = "resnet"
     """convolutions down, residual blocks, convolutions up"""
     width: Annotated[int, POSITIVE, Le(_MOST_WIDTH)] = 64
-    """channels at full size; the residual blocks have four times as many"""
+    """channels at full size; each halving doubles them"""
+    halvings: Annotated[int, Ge(0), Le(4)] = 2
+    """halvings of the picture before the residual blocks; without any they see every pixel"""
     num_blocks: Annotated[int, Ge(0), Le(64)] = 9
     """residual blocks"""
     norm: Norm = "instance"
@@ -44,6 +46,8 @@ class ResnetSettings:
     """transposed convolutions, or nearest pixels and a convolution"""
     residual_output: bool = False
     """the head adds to its input and begins as the identity; otherwise tanh gives the picture"""
+    detail_gain: Annotated[float, Ge(0), Le(100)] = 0.0
+    """show the network what a blur leaves out of a picture too, times this; 0 as published"""
 
     @staticmethod
     def _attention_has_a_place(

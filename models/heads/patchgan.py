@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from models.heads.blocks import has_bias, norm_of
+from models.heads.blocks import has_bias, norm_of, with_detail
 from schemas.head import PatchganSettings
 
 _WIDEST = 8
@@ -55,15 +53,9 @@ class Patchgan(nn.Module):
                 f"{self.min_side_px} px; take larger pictures or fewer layers"
             )
         if self._detail_gain:
-            pictures = torch.cat([pictures, self._detail_gain * detail(pictures)], 1)
+            pictures = with_detail(pictures, self._detail_gain)
         scores: Tensor = self.last(self.layers(pictures))
         return scores.float()
-
-
-def detail(pictures: Tensor) -> Tensor:
-    """What the mean of 5 x 5 pixels leaves out: of smooth pictures next to nothing."""
-    padded = functional.pad(pictures, (2,) * 4, mode="reflect")
-    return pictures - functional.avg_pool2d(padded, 5, stride=1)
 
 
 def _leaky() -> nn.LeakyReLU:

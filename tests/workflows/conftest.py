@@ -30,11 +30,11 @@ kind = "procedural"
 
 [stage.source]
 model = "procedural"
-revision = "2"
+revision = "3"
 
 [stage.target]
 model = "procedural"
-revision = "2"
+revision = "3"
 strength = 0.7
 
 [dataset.named]

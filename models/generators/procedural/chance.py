@@ -84,6 +84,12 @@ def lumps(size_px: int) -> Floats:
     return np.clip(unit_spread(tile), -1.6, 1.6)
 
 
+@lru_cache(maxsize=16)
+def white(size_px: int) -> Floats:
+    """White noise of unit spread."""
+    return unit_spread(noise_tile(2 * size_px, "grain"))
+
+
 def _splitmix64(state: Seeds) -> Seeds:
     """The finaliser of Steele, Lea and Flood's generator."""
     with np.errstate(over="ignore"):

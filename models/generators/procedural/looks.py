@@ -112,6 +112,8 @@ _RANGES = {
     "parting": (-0.55, 0.55),
     "curl_down": (0.0, 1.0),
     "curl_across": (0.0, 1.0),
+    "grain_down": (0.0, 1.0),
+    "grain_across": (0.0, 1.0),
 }
 
 

@@ -89,6 +89,8 @@ class People:
     parting: Floats
     curl_down: Floats
     curl_across: Floats
+    grain_down: Floats
+    grain_across: Floats
 
 
 def draw_people(prompts: Sequence[str], seeds: Sequence[int]) -> People:

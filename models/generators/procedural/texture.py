@@ -1,4 +1,7 @@
-"""The fine grain of a target: pores, strands along hair, a weave, and the lines that years draw."""
+"""The fine detail of a target: pores, strands along hair, a weave, and the lines that years draw.
+
+The background has none: it is out of focus.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ from models.generators.procedural.portrait import Portrait
 from schemas.truth import HAIR_STYLES
 
 # Strength of each at gap 1, in shares of a pixel's own brightness.
-PORES, STRANDS, CLOTH, GRAIN = 0.019, 0.13, 0.040, 0.010
+PORES, STRANDS, CLOTH = 0.029, 0.13, 0.040
 WRINKLE, FRECKLE = 0.15, 0.05
 _CURLY = HAIR_STYLES.index("curly")
 # Strands next to each other before they repeat: a power of two.
@@ -33,7 +36,7 @@ _STRANDS = 4096
 def texture(portrait: Portrait, people: People, seeds: Seeds, size_px: int) -> Floats:
     """How much lighter each pixel becomes, in shares of its brightness."""
     pores = _cut_out("pores", seeds, size_px, size_px)
-    light = pores * np.float32(GRAIN)
+    light = np.zeros_like(pores)
     around = window(size_px, *hair.PLACE)
     skin = cut(portrait.skin, around)
     rough = cut(pores, around)

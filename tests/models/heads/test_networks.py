@@ -20,6 +20,7 @@ SMALL: dict[str, NetworkSettings] = {
     "cbam": ResnetSettings(width=8, num_blocks=2, attention="cbam", upsampling="resize"),
     "no norm": ResnetSettings(width=8, num_blocks=2, norm="none"),
     "group norm": ResnetSettings(width=8, num_blocks=2, norm="group"),
+    "detail shown": ResnetSettings(width=8, num_blocks=2, halvings=1, detail_gain=8),
     "unet": UnetSettings(width=8, levels=3),
     "plain unet": UnetSettings(width=8, levels=3, attention="none", upsampling="transposed"),
     "two blocks": UnetSettings(width=8, levels=2, blocks_per_level=2, norm="instance"),
@@ -58,6 +59,24 @@ def test_the_unet_has_six_sizes() -> None:
         encode.register_forward_hook(lambda _, __, out: seen.append(out.shape[-1]))
     network(noise(1, 3, 64, 96))
     assert seen == [96, 48, 24, 12, 6, 3]
+
+
+def test_without_halvings_every_side_goes_through() -> None:
+    network = build_network(ResnetSettings(width=8, num_blocks=1, halvings=0), 3)
+    assert (network.divisor, network.min_side_px) == (1, 4)
+    assert network(noise(1, 3, 4, 7)).shape == (1, 3, 4, 7)
+    with pytest.raises(ValueError, match=r"3 x 7 px: .* at least 4 px"):
+        network(noise(1, 3, 7, 3))
+
+
+def test_faint_grain_is_not_rounded_away_before_it_is_shown() -> None:
+    """In bfloat16 half a level next to white is nothing, but not what is left without the white."""
+    network = build_network(ResnetSettings(width=8, halvings=0, detail_gain=50), 3).bfloat16()
+    flat = torch.full((1, 3, 32, 32), 0.8984375)
+    grain = 0.001 * noise(1, 3, 32, 32)
+    assert torch.equal((flat + grain).bfloat16(), flat.bfloat16())
+    with torch.no_grad():
+        assert (network(flat + grain) - network(flat)).abs().mean() > 0.01
 
 
 @pytest.mark.parametrize("name", SMALL)
