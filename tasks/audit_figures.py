@@ -24,6 +24,7 @@ from tasks.figure_style import (
     INK,
     MARKERS,
     PAPER,
+    file_stem,
     new_figure,
     plain_axes,
     styled,
@@ -69,7 +70,7 @@ def write_sheet(
         return None
     ids = [population.ids[row] for row in np.sort(rows[:SHEET_SAMPLES])]
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"sheet-{population.label}.png"
+    path = folder / f"{file_stem(f'sheet-{population.label}')}.png"
     contact_sheet(reader, [reader.position(one) for one in ids]).save(path)
     return path
 

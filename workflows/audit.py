@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -19,7 +19,9 @@ from workflows.workers import Work, WorkerArguments, fill
 if TYPE_CHECKING:
     from schemas.audit import AuditSettings
     from schemas.audit_record import AuditRecord
-    from schemas.lease import Lease
+    from schemas.lease import Lease, ShardDone
+    from workflows.audit_report import Asked
+    from workflows.filling import Filling
 
 AGAINST = "against"
 
@@ -55,6 +57,9 @@ class Arguments(WorkerArguments):
     """also tell how far each target is from its source, by this LPIPS"""
     lpips_weights: Path = Path("weights")
     """folder of LPIPS' published weights"""
+    selection: Path | None = None
+    """tables and figures of the samples alone that relume curate chose of DATASET, in
+    OUT/selected/NAME; OUT keeps those of all"""
     target: Path | None = None
     """TOML file of shares to compare with, a table for gender, age or ethnicity"""
     duplicates: Annotated[bool, tyro.conf.arg(help="look for near-duplicates, in minutes")] = False
@@ -66,21 +71,36 @@ def main(argv: list[str]) -> int:
     arguments = parse(Arguments, "audit", argv)
     arguments.check(arguments.dataset, arguments.out, arguments.against)
     _check(arguments)
-    from tasks.audit_settings import read_target
+    from workflows.audit_report import report
 
-    target = None if arguments.target is None else read_target(arguments.target)
-    console, settings = Console(), _settings(arguments)
+    console, settings, asked = Console(), _settings(arguments), _asked(arguments)
     roots = {arguments.dataset: arguments.out}
     if arguments.against is not None:
         roots[arguments.against] = arguments.out / AGAINST
+    # Of both, before hours go into the first.
+    records = {dataset: _agree(settings, dataset, root, console) for dataset, root in roots.items()}
     whole = True
     for dataset, root in roots.items():
-        whole &= _audit(arguments, settings, dataset, root, console)
-    from workflows.audit_report import report
-
-    if arguments.part == "1/1":
-        report(arguments.out, roots, target, console, duplicates=arguments.duplicates)
+        whole &= _audit(arguments, records[dataset], dataset, root, console)
+    if arguments.part == "1/1" or _last_of_the_parts(roots, console):
+        report(arguments.out, roots, asked, console)
     return DONE if whole else INCOMPLETE
+
+
+def _asked(arguments: Arguments) -> Asked:
+    from tasks.audit_settings import read_target
+    from tasks.selection_file import read_selection, selected_ids
+    from workflows.audit_report import Asked
+
+    selection = None
+    if arguments.selection is not None:
+        chosen = read_selection(arguments.selection, arguments.dataset)
+        selection = arguments.selection, selected_ids(chosen)
+    return Asked(
+        target=None if arguments.target is None else read_target(arguments.target),
+        duplicates=arguments.duplicates,
+        selection=selection,
+    )
 
 
 def _check(arguments: Arguments) -> None:
@@ -114,24 +134,15 @@ def _settings(arguments: Arguments) -> AuditSettings:
 
 
 def _audit(
-    arguments: Arguments, settings: AuditSettings, dataset: Path, root: Path, console: Console
+    arguments: Arguments, record: AuditRecord, dataset: Path, root: Path, console: Console
 ) -> bool:
     """Audit what is outstanding of one dataset; whether all of it is there and without errors."""
-    from schemas.audit import AUDIT_SCHEMA
-    from schemas.endings import ends_the_run
     from schemas.part import parse_part
-    from shards import filesystem
-    from shards.gathering import gather_rows
     from shards.owner import Owner
-    from shards.plan import shard_names
     from shards.publish import published
-    from shards.run import read_planned
     from workflows.filling import Filling
 
-    _, plan = read_planned(dataset)
-    record = _agree(settings, dataset, root, console)
-    filesystem.make_folder(root)
-    shards = shard_names(plan)
+    shards = _planned(dataset)
     with Owner(root, parse_part(arguments.part)) as owner:
         filling = Filling(root, shards, owner, console)
         with filling.noting_its_end():
@@ -143,20 +154,64 @@ def _audit(
             if there and not arguments.report_only:
                 deadline = parse_deadline(arguments.deadline, os.environ)
                 fill(filling, arguments, deadline, _work(dataset, root, record, there))
-            with ends_the_run():
-                done = gather_rows(root, shards, AUDIT_SCHEMA)
+            done = _gather(root, shards)
             seconds = filling.finish()
+    return _tell(console, dataset, filling, done, seconds)
+
+
+def _planned(dataset: Path) -> list[str]:
+    from shards.plan import shard_names
+    from shards.run import read_planned
+
+    _, plan = read_planned(dataset)
+    return shard_names(plan)
+
+
+def _gather(root: Path, shards: list[str]) -> dict[str, ShardDone]:
+    from schemas.audit import AUDIT_SCHEMA
+    from schemas.endings import ends_the_run
+    from shards.gathering import gather_rows
+
+    with ends_the_run():
+        return gather_rows(root, shards, AUDIT_SCHEMA)
+
+
+def _last_of_the_parts(roots: Mapping[Path, Path], console: Console) -> bool:
+    """Whether the other parts have audited all that is theirs, so that this one reports.
+
+    Parts that end at once may both be the last, and then write the same report.
+    """
+    from shards.publish import published
+
+    planned = {root: _planned(dataset) for dataset, root in roots.items()}
+    done = {root: published(root, shards) for root, shards in planned.items()}
+    missing = sum(len(shards) - len(done[root]) for root, shards in planned.items())
+    if missing:
+        console.note(
+            f"{counted(missing, 'shard')} not audited yet, so there is no report: the part that "
+            "ends last makes it; where some stay missing, --report-only without --part does"
+        )
+        return False
+    for root, shards in planned.items():
+        _gather(root, shards)  # another part may not have come to it yet
+    return True
+
+
+def _tell(
+    console: Console,
+    dataset: Path,
+    filling: Filling,
+    done: Mapping[str, ShardDone],
+    seconds: float,
+) -> bool:
+    """Say what is there of a part; whether all of it is, without errors."""
     mine = [shard for shard in filling.shards if shard in done]
     failed = sum(done[shard].failed for shard in mine)
     console.heading(f"{dataset}: {len(mine):,} of {len(filling.shards):,} shards audited")
     if filling.made["shards"]:
         rate = filling.made["samples"] / seconds
-        console.facts(
-            {
-                "looked at": f"{counted(filling.made['samples'], 'picture')}, {duration(seconds)}, "
-                f"{rate:,.1f} a second"
-            }
-        )
+        looked = counted(filling.made["samples"], "picture")
+        console.facts({"looked at": f"{looked}, {duration(seconds)}, {rate:,.1f} a second"})
     if len(mine) < len(filling.shards):
         console.warn("not all of the dataset is audited; the same command continues")
     if filling.given_up().keys() - set(mine):

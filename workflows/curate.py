@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 class Arguments:
     """Choose samples of an audited dataset: leave out what is unfit, come to a target.
 
-    The file names every audited sample, whether it is taken, and why not; relume train takes it.
+    The file names every audited sample, whether it is taken, and why not. relume train, gallery and
+    audit take it as --selection.
     """
 
     audit: tyro.conf.Positional[Path]
@@ -62,10 +63,12 @@ def main(argv: list[str]) -> int:
     """Choose samples."""
     arguments = parse(Arguments, "curate", argv)
     _check(arguments)
-    from shards import filesystem
-    from shards.encoding import parquet_bytes, read_parquet
+    from schemas.audit_record import AuditRecord
+    from shards.encoding import read_parquet
     from shards.gathering import ROWS
+    from shards.record_file import read_record
     from tasks.choose_samples import Wish, choose_samples
+    from tasks.selection_file import write_selection
 
     if not (arguments.audit / ROWS).exists():
         raise ValueError(f"{arguments.audit}: has no {ROWS}; make one with relume audit")
@@ -82,9 +85,8 @@ def main(argv: list[str]) -> int:
         seed=arguments.seed,
     )
     selection = choose_samples(rows, str(arguments.audit), wish)
-    filesystem.make_folder(arguments.out.absolute().parent)
-    content = filesystem.plain(parquet_bytes(selection.table))
-    filesystem.replace_file(arguments.out.absolute().parent, arguments.out.absolute(), content)
+    record = read_record(arguments.audit / "audit.json", AuditRecord)
+    write_selection(arguments.out, selection.table, record.dataset)
     told = _told(arguments, selection, target)
     if arguments.draws is not None and target is not None:
         told["draws"] = _draws(arguments, rows, target)
