@@ -13,9 +13,8 @@ from matplotlib.patches import Rectangle
 from metrics.groups import AGE_BINS, ATTRIBUTES
 from schemas.truth import ETHNICITIES, GENDERS
 from shards.reader import Reader
-from tasks.audit_people import GroupRow
 from tasks.audit_population import Population
-from tasks.audit_records import PopulationReport, Report
+from tasks.audit_records import GroupRow, PopulationReport, Report
 from tasks.contact_sheet import SHEET_SAMPLES, contact_sheet
 from tasks.face_map import draw_face_map
 from tasks.figure_style import (

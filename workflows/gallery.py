@@ -13,15 +13,10 @@ import tyro
 
 from workflows.cli import DONE, INCOMPLETE, parse, run_verb
 from workflows.console import Console, counted, size
+from workflows.gallery_build import Content, build
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from tasks.gallery.rows import Gathered
-    from tasks.gallery.shape import Shape
-
-    # The folder that a report lies in, and what it says.
-    Reported = tuple[Path, dict[str, Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,24 +65,24 @@ def main(argv: list[str]) -> int:
     )
     shape = shape_of(gathered, arguments.size_px)
     exact = exact_rows(gathered, wanted)
-    reported = _reported(arguments, console)
+    content = Content(gathered, shape, exact, _reported(arguments, console))
     replaces = check_place(arguments.out, gathered.run.plan.sha256)
     expected = expected_bytes(gathered, shape, exact)
     console.note(
         f"{counted(shape.num_rows, 'sample')} at {shape.picture_px} px, "
-        f"{counted(int(exact.sum()), 'exact copy').replace('copys', 'copies')}: "
+        f"{counted(content.num_exact, 'exact copy').replace('copys', 'copies')}: "
         f"about {size(expected)}"
     )
     _check_room(arguments.out, expected)
-    _build(arguments, console, gathered, shape, exact, reported, workers)
+    build(arguments.out, arguments.dataset, content, workers, console)
     num_bytes, num_files = folder_facts(arguments.out)
     told = {
         "gallery": str(arguments.out / "index.html"),
         "samples": shape.num_rows,
         "complete": gathered.complete,
         "audited": gathered.audited,
-        "selected": _num_selected(gathered),
-        "exact": int(exact.sum()),
+        "selected": content.num_selected,
+        "exact": content.num_exact,
         "bytes": num_bytes,
         "files": num_files,
         "replaced": replaces,
@@ -117,7 +112,7 @@ def _check(arguments: Arguments) -> tuple[int, int | None]:
     return workers, int(arguments.exact)
 
 
-def _reported(arguments: Arguments, console: Console) -> Reported | None:
+def _reported(arguments: Arguments, console: Console) -> tuple[Path, dict[str, Any]] | None:
     """The tables and figures to show, and the folder that they lie in."""
     from tasks.gallery.report import read_report
     from tasks.selection_file import report_folder
@@ -139,15 +134,6 @@ def _reported(arguments: Arguments, console: Console) -> Reported | None:
     return folder, report
 
 
-def _num_selected(gathered: Gathered) -> int | None:
-    from tasks.gallery.rows import SELECTION, TAKEN
-
-    if not gathered.has_selection:
-        return None
-    count: int = gathered.rows[SELECTION].to_pylist().count(TAKEN)
-    return count
-
-
 def _check_room(out: Path, expected: int) -> None:
     there = next(path for path in out.absolute().parents if path.exists())
     free = shutil.disk_usage(there).free
@@ -156,88 +142,6 @@ def _check_room(out: Path, expected: int) -> None:
             f"--out {out}: has {size(free)} free, about {size(expected)} are needed; choose "
             "another place, or a smaller --size-px or --exact"
         )
-
-
-def _build(
-    arguments: Arguments,
-    console: Console,
-    gathered: Gathered,
-    shape: Shape,
-    exact: np.ndarray,
-    reported: Reported | None,
-    workers: int,
-) -> None:
-    """Write everything beside the place of the gallery, and put it there."""
-    from tasks.gallery.folder import staged_gallery
-
-    mark = {
-        "dataset": gathered.run.plan.sha256,
-        "samples": shape.num_rows,
-        "size_px": shape.picture_px,
-        "exact": int(exact.sum()),
-        "audited": gathered.audited,
-        "selected": _num_selected(gathered),
-    }
-    with staged_gallery(arguments.out, mark) as folder:
-        _write_data(folder, gathered, shape, int(exact.sum()), reported)
-        _draw(arguments.dataset, folder, console, gathered, shape, exact, workers)
-
-
-def _write_data(
-    folder: Path, gathered: Gathered, shape: Shape, num_exact: int, reported: Reported | None
-) -> None:
-    """What the page finds its rows by, and the audit's report."""
-    from tasks.gallery import index
-    from tasks.gallery.attributes import attributes
-    from tasks.gallery.report import KEY, copy_figures
-    from tasks.gallery.script import write_script
-
-    filters = list(attributes(gathered))
-    index.write_filters(folder, filters)
-    index.write_summary(
-        folder,
-        gathered,
-        shape,
-        filters,
-        blocks=index.write_search(folder, gathered),
-        has_report=reported is not None,
-        num_exact=num_exact,
-    )
-    if reported is not None:
-        audit, report = reported
-        write_script(folder, KEY, report)
-        copy_figures(audit, report, folder)
-
-
-def _draw(
-    dataset: Path,
-    folder: Path,
-    console: Console,
-    gathered: Gathered,
-    shape: Shape,
-    exact: np.ndarray,
-    workers: int,
-) -> None:
-    """The rows' details and pictures, in several processes."""
-    from tasks.gallery.chunk import ChunkConfig, staged_rows
-    from tasks.gallery.processes import make_chunks
-
-    with (
-        staged_rows(folder, gathered, exact) as rows,
-        console.progress("drawing", "samples", shape.num_rows) as advance,
-    ):
-        config = ChunkConfig(
-            dataset=dataset,
-            gallery=folder,
-            rows=rows,
-            stages=gathered.stages,
-            audited=gathered.audited,
-            shape=shape,
-        )
-        done = 0
-        for num_rows in make_chunks(config, workers):
-            done += num_rows
-            advance(done)
 
 
 def _tell(arguments: Arguments, console: Console, told: dict[str, Any], gathered: Gathered) -> None:
