@@ -83,17 +83,7 @@ def gather(
     """Every made row of a dataset with what else is known of it; ValueError where that misfits."""
     run, plan = read_planned(dataset)
     stages = run.config.dataset.stages
-    rows = read_manifest(dataset, stages)
-    path = dataset / layout.MANIFEST
-    for column in ("id", "shard"):
-        strange = rows.filter(pc.invert(pc.is_in(rows[column], value_set=plan[column].unique())))
-        if strange.num_rows:
-            raise ValueError(
-                f"{path}: {column} {strange[column][0].as_py()!r} is not in the plan; "
-                f"relume generate {dataset} writes the manifest anew"
-            )
-    if not rows.num_rows:
-        raise ValueError(f"{dataset}: has no pictures yet; run relume generate {dataset}")
+    rows = _made_rows(dataset, plan, stages)
     complete = json.loads((rows.schema.metadata or {}).get(COMPLETE_KEY, b"false"))
     audited: tuple[Stage, ...] = ()
     if audit is not None:
@@ -144,6 +134,22 @@ def flagged(gathered: Gathered) -> np.ndarray:
 def made(gathered: Gathered) -> np.ndarray:
     """Which rows have pictures."""
     return np.asarray(pc.equal(gathered.rows["status"], "ok"))
+
+
+def _made_rows(dataset: Path, plan: pa.Table, stages: tuple[Stage, ...]) -> pa.Table:
+    """The manifest, all of whose rows are in the plan."""
+    rows = read_manifest(dataset, stages)
+    path = dataset / layout.MANIFEST
+    for column in ("id", "shard"):
+        strange = rows.filter(pc.invert(pc.is_in(rows[column], value_set=plan[column].unique())))
+        if strange.num_rows:
+            raise ValueError(
+                f"{path}: {column} {strange[column][0].as_py()!r} is not in the plan; "
+                f"relume generate {dataset} writes the manifest anew"
+            )
+    if not rows.num_rows:
+        raise ValueError(f"{dataset}: has no pictures yet; run relume generate {dataset}")
+    return rows
 
 
 def _with_audit(

@@ -337,6 +337,20 @@ def test_the_report_of_a_selection(
     assert audit(finished, out, *argv[:-1], str(out / "rows.parquet")) == 2
 
 
+def test_what_is_told_of_a_target_that_many_groups_lack(
+    audited: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    assert curate(audited, tmp_path / "s.parquet", "--target", "uniform", "--joint") in (0, 1)
+    said = capsys.readouterr()
+    limits = next(line for line in said.err.splitlines() if line.startswith("no more fit"))
+    assert limits.count("|") == 12  # six cells of three groups
+    assert "more, see --json" in limits
+    assert "under 18" not in said.out + said.err
+    argv = ["--target", "uniform", "--joint", "--json"]
+    assert curate(audited, tmp_path / "s.parquet", *argv) in (0, 1)
+    assert len(json.loads(capsys.readouterr().out)["limited_by"]) > 6
+
+
 def test_what_is_unfit_is_left_out_with_its_reason(
     audited: Path, tmp_path: Path, capsys: Capture
 ) -> None:
