@@ -338,6 +338,28 @@ def test_the_report_of_a_selection(
     assert audit(finished, out, *argv[:-1], str(out / "rows.parquet")) == 2
 
 
+def test_which_kinds_of_names_to_draw_more_of(
+    named_dataset: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    """All are of one kind, so that more of them change nothing; a target that is met needs none."""
+    assert audit(named_dataset, tmp_path / "audit", "--analyser", "truth") == 0
+    names = named_dataset.parent / "names.parquet"
+    capsys.readouterr()
+    argv = ["--draws", str(names), "--by", "profession", "--target"]
+    out = tmp_path / "s.parquet"
+    assert curate(tmp_path / "audit", out, *argv, "uniform", "--attributes", "age") == 0
+    said = capsys.readouterr()
+    assert "no mix of these kinds of names reaches the target" in said.out
+    assert "actor" in said.out
+    assert "too few even then: age = 51+" in said.err
+    rows = [row for row in rows_of(tmp_path / "audit") if row["stage"] == "target"]
+    men = sum(row["gender_probabilities"][0] == 1 for row in rows) / len(rows)  # type: ignore[index]
+    shares = tmp_path / "shares.toml"
+    shares.write_text(f"[gender]\nman = {men:.12f}\nwoman = {1 - men:.12f}\n")
+    assert curate(tmp_path / "audit", out, *argv, str(shares)) == 0
+    assert "0 more names would reach the target" in capsys.readouterr().out
+
+
 def test_what_is_told_of_a_target_that_many_groups_lack(
     audited: Path, tmp_path: Path, capsys: Capture
 ) -> None:
