@@ -18,7 +18,7 @@ step relume inspect "$DEMO/baseline" --verify
 step relume inspect "$DEMO/enhanced" --verify --sheet "$DEMO/sheet.png"
 step relume audit "$DEMO/enhanced" --against "$DEMO/baseline" --analyser truth --out "$DEMO/audit"
 step relume curate "$DEMO/audit" --target uniform --attributes gender --out "$DEMO/selection.parquet"
-step relume gallery "$DEMO/enhanced" --audit "$DEMO/audit" --out "$DEMO/gallery"
+step relume gallery "$DEMO/enhanced" --audit "$DEMO/audit" --selection "$DEMO/selection.parquet" --out "$DEMO/gallery"
 
 cat <<END
 

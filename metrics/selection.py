@@ -91,6 +91,8 @@ def shortages(
         LinearConstraint(np.hstack([rows, np.zeros_like(rows)]), low, high),
         LinearConstraint(np.hstack([np.ones((1, cells)), np.zeros((1, cells))]), size, size),
         LinearConstraint(np.hstack([np.eye(cells), -np.eye(cells)]), -np.inf, available),
+        # What a tolerance would let in is nothing that anybody lacks.
+        LinearConstraint(np.append(np.zeros(cells), _unwanted(target))[None], 0, 0),
     ]
     found = _solve(np.append(np.zeros(cells), np.ones(cells)), constraints, float(size))
     if found is None:
@@ -150,6 +152,12 @@ def _likest(available: Codes, target: Target, size: int, tolerance: float) -> Co
     return None if found is None else found[:cells]
 
 
+def _unwanted(target: Target) -> NDArray[np.bool_]:
+    """The cells of a group whose share is to be 0."""
+    unwanted: NDArray[np.bool_] = (target.members[target.shares == 0] > 0).any(axis=0)
+    return unwanted
+
+
 def _limits(available: Codes, target: Target, tolerance: float) -> tuple[str, ...]:
     """Whose number bounds the largest set: one more picture there, and the set could grow.
 
@@ -165,7 +173,7 @@ def _limits(available: Codes, target: Target, tolerance: float) -> tuple[str, ..
         bounds=list(zip(np.zeros(len(available)), available, strict=True)),
         method="highs",
     )
-    scarce = done.upper.marginals < -1e-9
+    scarce = (done.upper.marginals < -1e-9) & ~_unwanted(target)
     named = []
     for group, cells, share in zip(target.groups, target.members > 0, target.shares, strict=True):
         if share > 0 and scarce[cells].all():

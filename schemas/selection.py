@@ -1,4 +1,4 @@
-"""Which samples a later stage takes: the file that curation writes and training reads."""
+"""Which samples a later stage takes: the file that curation writes and later stages read."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from schemas.records import column, record_schema
+
+# In the file's metadata: fingerprint of what the dataset was made by.
+OF_KEY = b"relume.dataset"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,9 +13,8 @@ from matplotlib.patches import Rectangle
 from metrics.groups import AGE_BINS, ATTRIBUTES
 from schemas.truth import ETHNICITIES, GENDERS
 from shards.reader import Reader
-from tasks.audit_people import GroupRow
 from tasks.audit_population import Population
-from tasks.audit_records import PopulationReport, Report
+from tasks.audit_records import GroupRow, PopulationReport, Report
 from tasks.contact_sheet import SHEET_SAMPLES, contact_sheet
 from tasks.face_map import draw_face_map
 from tasks.figure_style import (
@@ -24,6 +23,7 @@ from tasks.figure_style import (
     INK,
     MARKERS,
     PAPER,
+    file_stem,
     new_figure,
     plain_axes,
     styled,
@@ -69,7 +69,7 @@ def write_sheet(
         return None
     ids = [population.ids[row] for row in np.sort(rows[:SHEET_SAMPLES])]
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"sheet-{population.label}.png"
+    path = folder / f"{file_stem(f'sheet-{population.label}')}.png"
     contact_sheet(reader, [reader.position(one) for one in ids]).save(path)
     return path
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from metrics.association import Association
-from tasks.audit_people import AttributeReport
-from tasks.audit_records import PopulationReport
+from tasks.audit_records import AttributeReport, PopulationReport
 from tasks.text_tables import Table, chance, interval, number, percent
 
 _MANY_CELLS = 48

@@ -9,8 +9,91 @@ from metrics.diversity import Diversity
 from metrics.groups import AGE_BINS
 from tasks.audit_faces import Likeness, Repeats
 from tasks.audit_pairs import PairReport
-from tasks.audit_people import AttributeReport, CellRow, DifferenceRow
 from tasks.paper_shares import Reread
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupRow:
+    """One group of one attribute: counts, and shares with what each interval knows of."""
+
+    group: str
+    count: int
+    share: float
+    soft_share: float
+    corrected: float
+    corrected_low: float
+    corrected_high: float
+    range_low: float
+    range_high: float
+    sampling_low: float
+    sampling_high: float
+    worst_low: float
+    worst_high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evenness:
+    """How even one kind of shares is, over the groups that the paper has."""
+
+    of: str
+    normalised_entropy: float
+    effective_groups: float
+    kl_from_uniform: float
+    tv_from_uniform: float
+    kl_from_target: float | None
+    tv_from_target: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatrixRow:
+    """The shares of an attribute under one matrix."""
+
+    matrix: str
+    note: str
+    misfit: float
+    shares: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    entropy: float
+    entropy_low: float
+    entropy_high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttributeReport:
+    """Everything about one attribute of one population."""
+
+    attribute: str
+    rows: tuple[GroupRow, ...]
+    evenness: tuple[Evenness, ...]
+    matrices: tuple[MatrixRow, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellRow:
+    """One combination of groups, with a simultaneous interval over all combinations."""
+
+    gender: str
+    age: str
+    ethnicity: str
+    count: int
+    share: float
+    low: float
+    high: float
+    small: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DifferenceRow:
+    """How much more of a group there is, under the headline matrix and over all of them."""
+
+    attribute: str
+    group: str
+    difference: float
+    low: float
+    high: float
+    range_low: float
+    range_high: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,8 +27,10 @@ from tasks.audit_people import (
 from tasks.audit_population import Population, populations
 from tasks.audit_records import Comparison, PopulationReport, Report
 from tasks.audit_settings import ReportSettings
-from tasks.audit_tables import markdown
+from tasks.audit_tables import markdown, tables
 from tasks.paper_shares import paper_row, reread_paper
+from tasks.report_place import REPORT, TEXT
+from tasks.text_tables import Table
 
 Names = Mapping[str, str | None]
 Measures = Mapping[str, Mapping[str, float]]
@@ -102,13 +104,30 @@ def as_json(value: Any) -> Any:
     return value
 
 
-def write_report(report: Report, folder: Path) -> tuple[Path, Path]:
-    """Writes report.json and report.md into a folder."""
+def write_report(
+    report: Report, folder: Path, title: str, *, selection: str | None = None
+) -> list[Table]:
+    """Writes report.json and report.md into a folder; returns the tables that are in both.
+
+    report.json has the numbers by name, and for a gallery the tables as they are read. `selection`
+    is the sha256 of the file whose samples these are, null where they are all.
+    """
+    drawn = tables(report)
+    told = as_json(report) | {
+        "title": title,
+        "selection": selection,
+        "tables": [
+            {"title": one.title, "columns": one.head, "rows": one.rows, "note": one.note or ""}
+            for one in drawn
+        ],
+        "figures": [],
+    }
     folder.mkdir(parents=True, exist_ok=True)
-    as_data, as_text = folder / "report.json", folder / "report.md"
-    as_data.write_text(json.dumps(as_json(report), indent=1, ensure_ascii=False) + "\n", "utf-8")
-    as_text.write_text(markdown(report), "utf-8")
-    return as_data, as_text
+    (folder / REPORT).write_text(
+        json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
+    (folder / TEXT).write_text(markdown(report), encoding="utf-8")
+    return drawn
 
 
 def _population_report(

@@ -6,8 +6,8 @@ import io
 import socket
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -85,9 +85,9 @@ class AuditShard:
         with turn:
             begun = time.monotonic()
             rows = read_parquet(layout.rows_path(self._dataset, lease.shard)).to_pylist()
-            made = {row["id"]: row for row in rows if row["status"] == "ok"}
-            found = [row for stage in self._record.stages for row in self._stage(made, stage)]
-            self._compare(made, found)
+            made = [row for row in rows if row["status"] == "ok"]
+            seen = self._look(made)
+            found = [one for stage in self._record.stages for one in seen[stage]]
         failures = Counter(one.reason for one in found if one.status == "error" and one.reason)
         return stage_rows(
             self._root,
@@ -98,16 +98,38 @@ class AuditShard:
             begun=begun,
         )
 
-    def _stage(self, made: Mapping[str, dict[str, Any]], stage: Stage) -> Iterator[AuditRow]:
+    def _look(self, made: Sequence[dict[str, Any]]) -> dict[Stage, list[AuditRow]]:
+        """The rows of every stage; each picture is read and decoded once, whoever looks at it."""
+        found: dict[Stage, list[AuditRow]] = {stage: [] for stage in self._record.stages}
+        for shown in self._shown(made):
+            rows = {stage: list(self._findings(shown[stage], stage)) for stage in found}
+            if self._distance is not None and set(_PAIR) <= rows.keys():
+                pairs = zip(rows["target"], shown["source"], shown["target"], strict=True)
+                rows["target"] = [self._compared(*one) for one in pairs]
+            for stage in found:
+                found[stage] += rows[stage]
+        return found
+
+    def _shown(self, made: Sequence[dict[str, Any]]) -> Iterator[dict[Stage, list[_Shown]]]:
+        """Some samples' pictures by stage; the next ones are decoded meanwhile."""
+        waiting: dict[Stage, list[Future[_Shown]]] = {}
         with ThreadPoolExecutor(_DECODERS) as decoders:
-            shown = decoders.map(lambda row: self._show(row, stage), made.values())
-            for batch in _together(shown):
-                seen = [one for one in batch if one.levels is not None]
-                ids = [one.row["id"] for one in seen]
-                pictures = [one.levels for one in seen if one.levels is not None]
-                findings = dict(zip(ids, self._looker.findings(ids, pictures), strict=True))
-                for one in batch:
-                    yield self._row(one, stage, findings.get(one.row["id"]))
+            for start in range(0, len(made) + _TOGETHER, _TOGETHER):
+                rows = made[start : start + _TOGETHER]
+                begun = {
+                    stage: [decoders.submit(self._show, row, stage) for row in rows]
+                    for stage in self._record.stages
+                }
+                if waiting:
+                    yield {stage: [one.result() for one in ones] for stage, ones in waiting.items()}
+                waiting = begun
+
+    def _findings(self, shown: Sequence[_Shown], stage: Stage) -> Iterator[AuditRow]:
+        ids = [one.row["id"] for one in shown if one.levels is not None]
+        pictures = [one.levels for one in shown if one.levels is not None]
+        findings = dict(zip(ids, self._looker.findings(ids, pictures), strict=True))
+        for one in shown:
+            yield self._row(one, stage, findings.get(one.row["id"]))
 
     def _show(self, row: dict[str, Any], stage: Stage) -> _Shown:
         path = layout.tar_path(self._dataset, row["shard"])
@@ -152,15 +174,13 @@ class AuditShard:
             analyser=self._record.fingerprint()[:_FINGERPRINT],
         )
 
-    def _compare(self, made: Mapping[str, dict[str, Any]], found: list[AuditRow]) -> None:
-        """Put LPIPS into the targets' rows, where it was asked for."""
-        if self._distance is None or not set(_PAIR) <= set(self._record.stages):
-            return
-        for number, one in enumerate(found):
-            if one.stage == "target" and one.status != "error":
-                pair = [self._show(made[one.id], s).levels for s in _PAIR]
-                if pair[0] is not None and pair[1] is not None:
-                    found[number] = replace(one, lpips=self._distance(pair[0], pair[1]))
+    def _compared(self, row: AuditRow, source: _Shown, target: _Shown) -> AuditRow:
+        """The target's row with its LPIPS, where there are two pictures to compare."""
+        if self._distance is None or source.levels is None or target.levels is None:
+            return row
+        if row.status == "error":
+            return row
+        return replace(row, lpips=self._distance(source.levels, target.levels))
 
 
 def picture_hash(levels: Picture) -> int:
@@ -169,14 +189,3 @@ def picture_hash(levels: Picture) -> int:
     grey = np.asarray(small).astype(np.int16)
     bits = np.packbits((grey[:, :-1] < grey[:, 1:]).ravel())
     return int.from_bytes(bits.tobytes(), "big", signed=True)
-
-
-def _together(shown: Iterator[_Shown]) -> Iterator[list[_Shown]]:
-    batch: list[_Shown] = []
-    for one in shown:
-        batch.append(one)
-        if len(batch) == _TOGETHER:
-            yield batch
-            batch = []
-    if batch:
-        yield batch

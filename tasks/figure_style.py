@@ -5,6 +5,7 @@ Figures are made with matplotlib's objects, never through pyplot, whose state al
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -75,9 +76,15 @@ def plain_axes(axes: Axes, *, grid: str = "x") -> None:
         axes.tick_params(axis="x", length=0)
 
 
+def file_stem(words: str) -> str:
+    """Words as the name of a file that any page may link to."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", words).strip("-.")
+
+
 def write_figure(figure: Figure, folder: Path, stem: str) -> tuple[Path, Path]:
     """Writes stem.png and stem.svg, without dates and without the version of what made them."""
     folder.mkdir(parents=True, exist_ok=True)
+    stem = file_stem(stem)
     png, svg = folder / f"{stem}.png", folder / f"{stem}.svg"
     with styled():
         figure.savefig(png, dpi=_PNG_DPI, metadata={"Software": None})

@@ -38,7 +38,6 @@ class TrainingSamples:
         self._rows = Reader(job.dataset, "train").rows.select(["id", "name", "nconst"])
         ids = self._rows.column("id").to_pylist()
         plan = read_plan(job.dataset)
-        self._refuse_unknown(set(plan.column("id").to_pylist()))
         fractions = {phase.fraction for phase in job.config.phase}
         self._positions = {
             one: training_positions(ids, plan, one, job.selection) for one in fractions
@@ -80,11 +79,3 @@ class TrainingSamples:
     def num_steps(self) -> int:
         """Steps of the whole run."""
         return sum(self.order(phase).num_steps * phase.epochs for phase, _ in self.phases())
-
-    def _refuse_unknown(self, planned: set[str]) -> None:
-        unknown = (self._job.selection or frozenset()) - planned
-        if unknown:
-            raise ValueError(
-                f"--selection: {len(unknown)} of its samples are not in {self._job.dataset}, for "
-                f"example {min(unknown)!r}; take a selection of this dataset"
-            )

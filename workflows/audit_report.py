@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from workflows.console import Console
 
@@ -13,88 +13,98 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from schemas.audit_record import AuditRecord
+    from tasks.audit_records import Report
 
-REPORT, FIGURES = "report.json", "figures"
 # Of the tables, what a person wants to see at once; the rest is in the files.
 _SHOWN = 1
 
 
-def report(
-    out: Path,
-    roots: Mapping[Path, Path],
-    target: Mapping[str, Mapping[str, float]] | None,
-    console: Console,
-    *,
-    duplicates: bool,
-) -> None:
-    """Write report.json, report.md and the figures, and show the first tables."""
-    from metrics.known_confusions import exact_matrices, known_matrices
-    from tasks.audit_report import as_json, build_report, write_report
-    from tasks.audit_settings import ReportSettings
-    from tasks.audit_tables import tables
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What the report is to tell beside what it always tells, and of which samples."""
 
-    audits = [_read(dataset, root) for dataset, root in roots.items()]
-    if not all(rows.num_rows for _, rows, _ in audits):
-        console.warn("nothing is audited yet, so there is no report")
+    target: Mapping[str, Mapping[str, float]] | None
+    duplicates: bool
+    # The file of the selected, and their ids; None for all samples.
+    selection: tuple[Path, frozenset[str]] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Audited:
+    """One dataset as its audit found it; `names` are those in the prompts, by id."""
+
+    dataset: Path
+    label: str
+    record: AuditRecord
+    rows: pa.Table
+    names: dict[str, str | None]
+
+
+def report(out: Path, roots: Mapping[Path, Path], asked: Asked, console: Console) -> None:
+    """Write report.json, report.md and the figures, and show the first tables."""
+    from shards.filesystem import file_facts
+    from tasks.audit_report import write_report
+    from tasks.report_place import FIGURES, TEXT, staged_report
+    from tasks.selection_file import report_folder
+
+    audits = _read(roots, asked)
+    empty = [one.label for one in audits if not one.rows.num_rows]
+    if empty:
+        console.warn(f"no picture of {empty[0]} is audited, so there is no report")
         return
-    (record, rows, names), *others = audits
-    exact = record.settings.analyser.kind == "truth"
-    settings = ReportSettings(
-        target=target,
-        duplicates=duplicates,
-        matrices=exact_matrices() if exact else known_matrices(),
-    )
-    label, other = _labels(record, others[0][0] if others else None)
-    built = build_report(
-        rows,
-        label,
-        against=others[0][1] if others else None,
-        against_label=other,
-        names=names,
-        measures=_measures(rows),
-        procedural=record.procedural,
-        settings=settings,
-    )
-    write_report(built, out)
-    drawn = tables(built)
-    told = as_json(built) | {
-        "title": f"Audit of {label}" + (f" against {other}" if others else ""),
-        "tables": [
-            {"title": one.title, "columns": one.head, "rows": one.rows, "note": one.note or ""}
-            for one in drawn
-        ],
-        "figures": [],
-    }
-    (out / REPORT).write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", "utf-8")
-    _draw(out, roots, [(label, rows), *((other, one[1]) for one in others)], built, console)
+    built = _build(audits, asked)
+    title = f"Audit of {' against '.join(one.label for one in audits)}"
+    folder, of = out, None
+    if asked.selection is not None:
+        folder = report_folder(out, asked.selection[0])
+        of = file_facts(asked.selection[0]).sha256
+    with staged_report(folder) as staged:
+        drawn = write_report(built, staged, title, selection=of)
+        _draw(staged / FIGURES, audits, built, console)
     for one in drawn[:_SHOWN]:
         console.heading(one.title)
         console.table(one.head, one.rows)
         if one.note:
             console.note(one.note)
-    console.note(f"all tables: {out / 'report.md'}; figures: {out / FIGURES}")
+    console.note(f"all tables: {folder / TEXT}; figures: {folder / FIGURES}")
 
 
-def _draw(
-    out: Path,
-    roots: Mapping[Path, Path],
-    labelled: list[tuple[str, pa.Table]],
-    built: Any,
-    console: Console,
-) -> None:
+def _build(audits: Sequence[_Audited], asked: Asked) -> Report:
+    from metrics.known_confusions import exact_matrices, known_matrices
+    from tasks.audit_report import build_report
+    from tasks.audit_settings import ReportSettings
+
+    first, *others = audits
+    exact = first.record.settings.analyser.kind == "truth"
+    return build_report(
+        first.rows,
+        first.label,
+        against=others[0].rows if others else None,
+        against_label=others[0].label if others else "baseline",
+        names=first.names,
+        measures=_measures(first.rows),
+        procedural=first.record.procedural,
+        settings=ReportSettings(
+            target=asked.target,
+            duplicates=asked.duplicates,
+            matrices=exact_matrices() if exact else known_matrices(),
+        ),
+    )
+
+
+def _draw(figures: Path, audits: Sequence[_Audited], built: Report, console: Console) -> None:
     from shards.reader import Reader
     from tasks.audit_figures import write_figures, write_portrait_figures, write_sheet
     from tasks.audit_population import populations
     from tasks.portraits import portraits
 
-    figures = out / FIGURES
     write_figures(built, figures)
-    total = sum(len(populations(rows, label)) for label, rows in labelled)
+    total = sum(len(populations(one.rows, one.label)) for one in audits)
     with console.progress("drawing", "figures", total) as advance:
         done = 0
-        for dataset, (label, rows) in zip(roots, labelled, strict=True):
-            with Reader(dataset) as reader:
-                for number, population in enumerate(populations(rows, label)):
+        for one in audits:
+            with Reader(one.dataset) as reader:
+                for number, population in enumerate(populations(one.rows, one.label)):
                     if population.num_counted:
                         portrait = portraits(reader, population.stage)
                         write_portrait_figures(population, portrait, figures)
@@ -104,24 +114,30 @@ def _draw(
                     advance(done)
 
 
-def _read(dataset: Path, root: Path) -> tuple[AuditRecord, pa.Table, dict[str, str | None]]:
+def _read(roots: Mapping[Path, Path], asked: Asked) -> list[_Audited]:
+    """The dataset first, then what it is compared with; only the first can be selected from."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     from schemas.audit_record import AuditRecord
     from shards.encoding import read_parquet
     from shards.gathering import ROWS
     from shards.plan import read_plan
     from shards.record_file import read_record
 
-    plan = read_plan(dataset)
-    names = dict(zip(plan["id"].to_pylist(), plan["name"].to_pylist(), strict=True))
-    record = read_record(root / "audit.json", AuditRecord)
-    return record, read_parquet(root / ROWS), names
-
-
-def _labels(record: AuditRecord, other: AuditRecord | None) -> tuple[str, str]:
-    if other is None:
-        return record.name, "baseline"
-    same = other.name == record.name
-    return record.name, f"{other.name} (against)" if same else other.name
+    audits: list[_Audited] = []
+    for dataset, root in roots.items():
+        plan = read_plan(dataset)
+        names = dict(zip(plan["id"].to_pylist(), plan["name"].to_pylist(), strict=True))
+        record = read_record(root / "audit.json", AuditRecord)
+        rows, label = read_parquet(root / ROWS), record.name
+        if asked.selection is not None and not audits:
+            taken = pa.array(sorted(asked.selection[1]), pa.string())
+            rows, label = rows.filter(pc.is_in(rows["id"], value_set=taken)), f"{label}, selected"
+        if any(one.label == label for one in audits):
+            label = f"{label} (against)"
+        audits.append(_Audited(dataset, label, record, rows, names))
+    return audits
 
 
 def _measures(rows: pa.Table) -> dict[str, dict[str, float]]:

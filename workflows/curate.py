@@ -19,11 +19,15 @@ if TYPE_CHECKING:
     from tasks.choose_samples import Selection
 
 
+_NAMED = 6
+
+
 @dataclass(frozen=True, kw_only=True)
 class Arguments:
     """Choose samples of an audited dataset: leave out what is unfit, come to a target.
 
-    The file names every audited sample, whether it is taken, and why not; relume train takes it.
+    The file names every audited sample, whether it is taken, and why not. relume train, gallery and
+    audit take it as --selection.
     """
 
     audit: tyro.conf.Positional[Path]
@@ -62,10 +66,12 @@ def main(argv: list[str]) -> int:
     """Choose samples."""
     arguments = parse(Arguments, "curate", argv)
     _check(arguments)
-    from shards import filesystem
-    from shards.encoding import parquet_bytes, read_parquet
+    from schemas.audit_record import AuditRecord
+    from shards.encoding import read_parquet
     from shards.gathering import ROWS
+    from shards.record_file import read_record
     from tasks.choose_samples import Wish, choose_samples
+    from tasks.selection_file import write_selection
 
     if not (arguments.audit / ROWS).exists():
         raise ValueError(f"{arguments.audit}: has no {ROWS}; make one with relume audit")
@@ -82,9 +88,8 @@ def main(argv: list[str]) -> int:
         seed=arguments.seed,
     )
     selection = choose_samples(rows, str(arguments.audit), wish)
-    filesystem.make_folder(arguments.out.absolute().parent)
-    content = filesystem.plain(parquet_bytes(selection.table))
-    filesystem.replace_file(arguments.out.absolute().parent, arguments.out.absolute(), content)
+    record = read_record(arguments.audit / "audit.json", AuditRecord)
+    write_selection(arguments.out, selection.table, record.dataset)
     told = _told(arguments, selection, target)
     if arguments.draws is not None and target is not None:
         told["draws"] = _draws(arguments, rows, target)
@@ -159,10 +164,11 @@ def _tell(console: Console, told: dict[str, Any]) -> None:
             [
                 (one["group"], f"{one['target']:.1%}", f"{one['reached']:.1%}")
                 for one in told["shares"]
+                if one["target"] or one["reached"]
             ],
         )
         if told["limited_by"]:
-            console.note(f"no more fit the target: too few of {', '.join(told['limited_by'])}")
+            console.note(f"no more fit the target: too few of {_some(told['limited_by'])}")
         for one in told["short"]:
             console.note(
                 f"all that is fit at the target's shares would need {one['wanted']:,} of "
@@ -170,12 +176,25 @@ def _tell(console: Console, told: dict[str, Any]) -> None:
             )
     if "draws" in told:
         draws = told["draws"]
-        reach = "reaches the target" if draws["reachable"] else "comes nearest to the target"
-        console.heading(f"{counted(draws['extra'], 'more name')} {reach}")
+        if draws["reachable"]:
+            console.heading(f"{counted(draws['extra'], 'more name')} would reach the target")
+        else:
+            console.heading(
+                f"no mix of these kinds of names reaches the target; {draws['extra']:,} more of "
+                "these come nearest"
+            )
         console.table(
             ("kind of name", "to draw", "pictures that tell"),
             [(one["kind"], f"{one['extra']:,}", f"{one['seen']:,}") for one in draws["draws"]],
         )
+        if draws["too_few"]:
+            console.note(f"too few even then: {_some(draws['too_few'])}")
+
+
+def _some(groups: list[str]) -> str:
+    """As many groups as a line can bear; --json has all."""
+    more = len(groups) - _NAMED
+    return ", ".join(groups[:_NAMED]) + (f" and {more:,} more, see --json" if more > 0 else "")
 
 
 if __name__ == "__main__":

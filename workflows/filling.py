@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from schemas.endings import CannotGoOn, ends_the_run
+from schemas.endings import ends_the_run
 from schemas.event import Event
 from schemas.lease import (
     LeaseFailed,
@@ -30,7 +30,6 @@ from schemas.run import Making
 from shards import events, filesystem, layout
 from shards.check_shard import MEND
 from shards.owner import Owner
-from shards.provenance import code_version
 from shards.publish import (
     Publisher,
     ShardTaken,
@@ -40,15 +39,13 @@ from shards.publish import (
     quarantine,
     set_aside,
 )
-from shards.record_file import differences
 from shards.verify import verify
 from workflows.cli import why_stopped
 from workflows.console import Console, counted
+from workflows.crew import Crew
 
 # Long enough for the slowest small write of another driver, short against a night's run.
 OLD_TEMPORARY_S = 3600.0
-# Ray starts workers in some seconds; only then is it worth a word that there are none.
-FIRST_WAIT_S, TELL_WAITING_S = 20.0, 60.0
 
 
 class Filling:
@@ -59,14 +56,11 @@ class Filling:
     ) -> None:
         self.shards = [shard for n, shard in enumerate(shards) if owner.part.has(n)]
         self.made = Counter[str]()
-        self.workers = self.most_workers = self.unmended = 0
+        self.unmended = 0
         self.worker_s = 0.0
-        self._expected: dict[str, str] = {}
-        self._told: set[str] = set()
         self._dataset, self._owner, self.console = dataset, owner, console
         self._begun = time.monotonic()
-        self._code = code_version()
-        self._tell_waiting_at = self._begun + FIRST_WAIT_S
+        self.crew = Crew(console, self.note)
 
     @property
     def sign(self) -> Path:
@@ -127,7 +121,7 @@ class Filling:
 
         `mend` says what to do about a shard of another making.
         """
-        self._expected = agreed.may_differ()
+        self.crew.expect(agreed.may_differ())
         done = published(self._dataset, self.shards)
         for shard, facts in done.items():
             if facts.made_by != agreed.fingerprint():
@@ -163,7 +157,7 @@ class Filling:
         with self.console.progress(what, unit, num_samples) as advance:
             for outcome in outcomes:
                 self._take(publisher, outcome)
-                also = counted(self.workers, "worker")
+                also = counted(self.crew.num, "worker")
                 if busy_share and self.made["shards"]:
                     also += f" {busy_share():.1%} busy"
                 advance(self.made["samples"], also=also)
@@ -175,13 +169,13 @@ class Filling:
             case LeaseFailed():
                 self._lease_failed(outcome)
             case WorkerReady():
-                self._worker_ready(outcome)
+                self.crew.ready(outcome)
             case WorkerLost():
-                self._worker_lost(outcome)
+                self.crew.lost(outcome)
             case OutOfTime():
                 self._out_of_time(outcome)
             case Waited():
-                self._waited(outcome)
+                self.crew.waited(outcome)
 
     def finish(self) -> float:
         """Note the end; seconds since the start."""
@@ -222,36 +216,6 @@ class Filling:
             **{f"failed: {reason}": count for reason, count in staged.failures.items()},
         )
 
-    def _worker_ready(self, ready: WorkerReady) -> None:
-        self.workers += 1
-        self.most_workers = max(self.most_workers, self.workers)
-        self.note("worker-ready", host=ready.host, **ready.stack)
-        code, ours = ready.stack.get("code", self._code), self._code
-        if code != ours:
-            raise CannotGoOn(
-                f"{ready.host} runs other code ({code[:8]}) than this driver ({ours[:8]}): start "
-                "both from one checkout, which lies under the same path on all nodes, or submit "
-                "it with ray job submit --working-dir ."
-            )
-        # Where nothing is expected of the processor, the first worker says what it is to be.
-        self._expected = {**ready.stack, **self._expected}
-        different = "; ".join(differences(self._expected, ready.stack))
-        if different and different not in self._told:
-            self._told.add(different)
-            self.console.warn(f"bytes may differ in the last digits: {different}")
-            self.note("stack-differs", host=ready.host, differences=different)
-
-    def _waited(self, waited: Waited) -> None:
-        """The bar goes on; where nobody works since the cluster has no room, that is told."""
-        if waited.workers or time.monotonic() < self._tell_waiting_at:
-            return
-        self._tell_waiting_at = time.monotonic() + TELL_WAITING_S
-        if waited.lacking:
-            self.console.warn(f"no worker yet, waiting for nodes: {waited.lacking}")
-        elif waited.pending:
-            what = counted(waited.pending, "worker")
-            self.console.note(f"{what} waiting for a place beside the work of others")
-
     def _out_of_time(self, out: OutOfTime) -> None:
         why = "the deadline is nearer than the time that a shard takes"
         if not self.made["shards"]:
@@ -259,12 +223,6 @@ class Filling:
         left = f"{counted(out.leases_left, 'shard')} left for the next run of the same command"
         self.console.warn(f"{why}; {left}")
         self.note("out-of-time", left=out.leases_left, longest_s=round(out.longest_s, 3))
-
-    def _worker_lost(self, lost: WorkerLost) -> None:
-        self.workers -= lost.was_ready
-        what = "a node" if lost.node_lost else "a worker"
-        self.console.warn(f"{what} was lost and is replaced: {lost.cause}")
-        self.note("worker-lost", cause=lost.cause, node_lost=lost.node_lost)
 
     def _lease_failed(self, failed: LeaseFailed) -> None:
         facts = {"shard": failed.shard, "attempt": failed.attempt, "error": failed.error}

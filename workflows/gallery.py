@@ -13,12 +13,10 @@ import tyro
 
 from workflows.cli import DONE, INCOMPLETE, parse, run_verb
 from workflows.console import Console, counted, size
+from workflows.gallery_build import Content, build
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from tasks.gallery.rows import Gathered
-    from tasks.gallery.shape import Shape
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +34,10 @@ class Arguments:
     out: Path
     """folder of the gallery; an older gallery of the same dataset is replaced"""
     audit: Path | None = None
-    """what relume audit made of this dataset: filters, findings, tables and figures"""
+    """folder of relume audit of this dataset: filters, findings, tables and figures"""
+    selection: Path | None = None
+    """samples that relume curate chose: who is taken, and why others are not, can be filtered"""
+    selected_only: Annotated[bool, tyro.conf.arg(help="show only what --selection takes")] = False
     size_px: int | None = None
     """width of the small pictures; without it the dataset's own, at most 256"""
     exact: Annotated[str, tyro.conf.arg(metavar="INT|all")] = "500"
@@ -52,31 +53,36 @@ def main(argv: list[str]) -> int:
     arguments = parse(Arguments, "gallery", argv)
     workers, wanted = _check(arguments)
     from tasks.gallery.folder import check_place, folder_facts
-    from tasks.gallery.report import read_report
     from tasks.gallery.rows import gather
     from tasks.gallery.shape import exact_rows, expected_bytes, shape_of
 
     console = Console()
-    gathered = gather(arguments.dataset, arguments.audit)
+    gathered = gather(
+        arguments.dataset,
+        arguments.audit,
+        arguments.selection,
+        selected_only=arguments.selected_only,
+    )
     shape = shape_of(gathered, arguments.size_px)
     exact = exact_rows(gathered, wanted)
-    report = None if arguments.audit is None else read_report(arguments.audit)
+    content = Content(gathered, shape, exact, _reported(arguments, console))
     replaces = check_place(arguments.out, gathered.run.plan.sha256)
     expected = expected_bytes(gathered, shape, exact)
     console.note(
         f"{counted(shape.num_rows, 'sample')} at {shape.picture_px} px, "
-        f"{counted(int(exact.sum()), 'exact copy').replace('copys', 'copies')}: "
+        f"{counted(content.num_exact, 'exact copy').replace('copys', 'copies')}: "
         f"about {size(expected)}"
     )
     _check_room(arguments.out, expected)
-    _build(arguments, console, gathered, shape, exact, report, workers)
+    build(arguments.out, arguments.dataset, content, workers, console)
     num_bytes, num_files = folder_facts(arguments.out)
     told = {
         "gallery": str(arguments.out / "index.html"),
         "samples": shape.num_rows,
         "complete": gathered.complete,
         "audited": gathered.audited,
-        "exact": int(exact.sum()),
+        "selected": content.num_selected,
+        "exact": content.num_exact,
         "bytes": num_bytes,
         "files": num_files,
         "replaced": replaces,
@@ -92,6 +98,8 @@ def _check(arguments: Arguments) -> tuple[int, int | None]:
             raise ValueError(f"--out {arguments.out}: lies in {option}; choose a place outside")
     if arguments.audit is not None and not arguments.audit.is_dir():
         raise ValueError(f"--audit {arguments.audit}: is no folder; make one with relume audit")
+    if arguments.selected_only and arguments.selection is None:
+        raise ValueError("--selected-only: of which selection? Give one with --selection")
     workers = arguments.workers
     if workers is None:
         workers = len(os.sched_getaffinity(0))
@@ -104,6 +112,28 @@ def _check(arguments: Arguments) -> tuple[int, int | None]:
     return workers, int(arguments.exact)
 
 
+def _reported(arguments: Arguments, console: Console) -> tuple[Path, dict[str, Any]] | None:
+    """The tables and figures to show, and the folder that they lie in."""
+    from tasks.gallery.report import read_report
+    from tasks.selection_file import report_folder
+
+    audit, selection = arguments.audit, arguments.selection
+    if audit is None:
+        return None
+    if not arguments.selected_only or selection is None:
+        report = read_report(audit)
+        return None if report is None else (audit, report)
+    folder = report_folder(audit, selection)
+    report = read_report(folder, selection)
+    if report is None:
+        console.note(
+            f"without tables: those of {audit} are of all samples; relume audit, with the options "
+            f"that it had, --report-only and --selection {selection} makes those of the selected"
+        )
+        return None
+    return folder, report
+
+
 def _check_room(out: Path, expected: int) -> None:
     there = next(path for path in out.absolute().parents if path.exists())
     free = shutil.disk_usage(there).free
@@ -114,77 +144,21 @@ def _check_room(out: Path, expected: int) -> None:
         )
 
 
-def _build(
-    arguments: Arguments,
-    console: Console,
-    gathered: Gathered,
-    shape: Shape,
-    exact: np.ndarray,
-    report: dict[str, Any] | None,
-    workers: int,
-) -> None:
-    """Write everything beside the place of the gallery, and put it there."""
-    from tasks.gallery import index
-    from tasks.gallery.attributes import attributes
-    from tasks.gallery.chunk import ChunkConfig, staged_rows
-    from tasks.gallery.folder import staged_gallery
-    from tasks.gallery.processes import make_chunks
-    from tasks.gallery.report import KEY, copy_figures
-    from tasks.gallery.script import write_script
-
-    mark = {
-        "dataset": gathered.run.plan.sha256,
-        "samples": shape.num_rows,
-        "size_px": shape.picture_px,
-        "exact": int(exact.sum()),
-        "audited": gathered.audited,
-    }
-    with staged_gallery(arguments.out, mark) as folder:
-        filters = list(attributes(gathered))
-        index.write_filters(folder, filters)
-        index.write_summary(
-            folder,
-            gathered,
-            shape,
-            filters,
-            blocks=index.write_search(folder, gathered),
-            report=report,
-            num_exact=int(exact.sum()),
-        )
-        if report is not None and arguments.audit is not None:
-            write_script(folder, KEY, report)
-            copy_figures(arguments.audit, report, folder)
-        with (
-            staged_rows(folder, gathered, exact) as rows,
-            console.progress("drawing", "samples", shape.num_rows) as advance,
-        ):
-            config = ChunkConfig(
-                dataset=arguments.dataset,
-                gallery=folder,
-                rows=rows,
-                stages=gathered.stages,
-                audited=gathered.audited,
-                shape=shape,
-            )
-            done = 0
-            for num_rows in make_chunks(config, workers):
-                done += num_rows
-                advance(done)
-
-
 def _tell(arguments: Arguments, console: Console, told: dict[str, Any], gathered: Gathered) -> None:
     if arguments.json:
         console.result(json.dumps(told, ensure_ascii=False))
         return
     state = "" if gathered.complete else f" of {gathered.num_planned:,} planned, incomplete"
     console.heading(f"{told['gallery']}: {counted(told['samples'], 'sample')}{state}")
-    console.facts(
-        {
-            "size": f"{size(told['bytes'])} in {counted(told['files'], 'file')}",
-            "exact copies": f"of {counted(told['exact'], 'sample')}",
-            "audited": " and ".join(told["audited"]) or "no; give an audit with --audit",
-        }
-    )
+    facts = {
+        "size": f"{size(told['bytes'])} in {counted(told['files'], 'file')}",
+        "exact copies": f"of {counted(told['exact'], 'sample')}",
+        "audited": " and ".join(told["audited"]) or "no; give an audit with --audit",
+    }
+    if told["selected"] is not None:
+        only = ", which are all that it shows" if arguments.selected_only else ""
+        facts["selection"] = f"takes {told['selected']:,} of {gathered.num_made:,}{only}"
+    console.facts(facts)
     console.note("open it in a browser; it needs no server and no network")
 
 

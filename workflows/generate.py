@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import time
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
@@ -14,8 +13,9 @@ import tyro
 
 from workflows.agreement import agree
 from workflows.cli import DONE, INCOMPLETE, parse, run_verb
-from workflows.console import Console, counted, duration, size
+from workflows.console import Console
 from workflows.deadline import parse_deadline
+from workflows.made import Made, tell_made, what_is_made
 from workflows.phases import Placement, is_two_phase, plan_sources, sources_folder
 from workflows.pilot import plan_pilot, tell_cost_of_whole
 from workflows.workers import Work, WorkerArguments, fill
@@ -88,24 +88,13 @@ def _check(arguments: Arguments) -> None:
         raise ValueError(f"--out {arguments.out}: lies in the dataset; choose a place outside")
 
 
-@dataclass(frozen=True, slots=True)
-class _Made:
-    """What one run did: its phases, the dataset's own last, and what is still missing of it."""
-
-    folder: Path
-    phases: list[Filling]
-    shards: list[str]
-    missing: list[str]
-    failed: int
-
-
 def _make(
     arguments: Arguments,
     part: Part,
     deadline: float | None,
     console: Console,
     only: Collection[str] | None = None,
-) -> _Made:
+) -> Made:
     """Make what is outstanding of a part of a dataset; of some shards alone where told."""
     from schemas.endings import ends_the_run
     from shards.manifest import rebuild
@@ -122,16 +111,7 @@ def _make(
         with filling.noting_its_end():
             filling.take_charge()
             record = agree(dataset, run, plan, filling, console, mend=arguments.mend)
-            if arguments.mend:
-                filling.mend(record.fingerprint())
-            outstanding = filling.outstanding(
-                record,
-                retry_failed=arguments.retry_failed,
-                mend=f"relume generate {dataset} --mend sets it aside",
-            )
-            if only is not None:
-                outstanding = [shard for shard in outstanding if shard in only]
-            # Only now is it known what is to be made: damage has been set aside.
+            outstanding = _outstanding(arguments, record, filling, only)
             first = _sources_first(arguments, part, deadline, console, run, plan, outstanding)
             if first is not None:
                 outstanding = list(published(first.folder, outstanding))
@@ -142,16 +122,27 @@ def _make(
             with ends_the_run():
                 now = rebuild(dataset, run, shard_names(plan))
             filling.finish()
-    wanted = [shard for shard in filling.shards if only is None or shard in only]
-    made = _Made(
-        dataset,
-        [*(first.phases if first else []), filling],
-        shards=wanted,
-        missing=[shard for shard in wanted if shard not in now.done],
-        failed=sum(now.done[shard].failed for shard in wanted if shard in now.done),
-    )
-    _tell(console, arguments, made, time.monotonic() - begun)
+    phases = [*(first.phases if first else []), filling]
+    made = what_is_made(dataset, phases, now.done, only)
+    tell_made(console, made, arguments.part, time.monotonic() - begun)
     return made
+
+
+def _outstanding(
+    arguments: Arguments,
+    record: GeneratorRecord,
+    filling: Filling,
+    only: Collection[str] | None,
+) -> list[str]:
+    """The shards that are to be made, once damage has been set aside."""
+    if arguments.mend:
+        filling.mend(record.fingerprint())
+    outstanding = filling.outstanding(
+        record,
+        retry_failed=arguments.retry_failed,
+        mend=f"relume generate {arguments.dataset} --mend sets it aside",
+    )
+    return [shard for shard in outstanding if only is None or shard in only]
 
 
 def _sources_first(
@@ -162,7 +153,7 @@ def _sources_first(
     run: Run,
     plan: pa.Table,
     outstanding: list[str],
-) -> _Made | None:
+) -> Made | None:
     """Make the sources of what is outstanding in a dataset of their own, where that is the way."""
     if not outstanding or not is_two_phase(
         arguments.placement, run.config, console, address=arguments.address, here=arguments.here
@@ -175,7 +166,7 @@ def _sources_first(
 
 
 def _config(
-    arguments: Arguments, run: Run, record: GeneratorRecord, sources: _Made | None
+    arguments: Arguments, run: Run, record: GeneratorRecord, sources: Made | None
 ) -> GenerateConfig:
     from tasks.generate_shard import GenerateConfig
 
@@ -214,39 +205,6 @@ def _leases(plan: pa.Table, shards: list[str]) -> Iterator[Lease]:
 
     for shard, samples in planned_samples(plan, set(shards)):
         yield Lease(shard=shard, attempt=1, samples=samples)
-
-
-def _tell(console: Console, arguments: Arguments, outcome: _Made, seconds: float) -> None:
-    filling, missing, failed = outcome.phases[-1], outcome.missing, outcome.failed
-    made, total = filling.made, len(outcome.shards)
-    given_up = filling.given_up().keys() & set(missing)
-    whole = "" if arguments.part == "1/1" else f", part {arguments.part}"
-    console.heading(
-        f"{arguments.dataset}{whole}: {total - len(missing):,} of {total:,} shards exist"
-    )
-    if made["shards"]:
-        rate = made["samples"] / seconds
-        console.facts(
-            {
-                "made now": f"{counted(made['samples'], 'sample')} "
-                f"in {counted(made['shards'], 'shard')}, "
-                f"{size(made['bytes'])}",
-                "time": f"{duration(seconds)}, {rate:,.1f} samples a second",
-            }
-        )
-    else:
-        console.facts({"made now": "nothing"})
-    if missing:
-        console.warn(f"{counted(len(missing), 'shard')} missing, for example {missing[0]}")
-    place = shlex.quote(str(arguments.dataset))
-    if given_up:
-        console.warn(
-            f"{counted(len(given_up), 'shard')} given up: once the cause is mended, "
-            "the same command with --retry-failed"
-        )
-    if failed:
-        console.warn(f"{counted(failed, 'sample')} failed: relume inspect {place} --failed")
-    console.note(f"next: relume inspect {place} --verify")
 
 
 if __name__ == "__main__":

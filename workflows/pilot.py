@@ -39,7 +39,7 @@ def tell_cost_of_whole(console: Console, phases: Sequence[Filling], whole: int) 
         return
     worker_s = sum(phase.worker_s / phase.made["samples"] for phase in phases)
     num_bytes = sum(phase.made["bytes"] / phase.made["samples"] for phase in phases)
-    workers = min(phase.most_workers for phase in phases)
+    workers = min(phase.crew.most for phase in phases)
     console.heading(f"the whole plan of {whole:,} samples, at this rate")
     console.facts(
         {

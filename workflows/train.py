@@ -53,9 +53,9 @@ def main(argv: list[str]) -> int:
 
     from schemas.training import TrainingEnded
     from tasks.ranks import ranks_of
+    from tasks.selection_file import read_selection, selected_ids
     from tasks.training_processes import agree, train_here, train_in_processes
     from tasks.training_samples import TrainJob
-    from tasks.training_selection import read_selection
 
     ranks, console = ranks_of(os.environ), Console()
     if ranks.count > 1 and arguments.processes > 1:
@@ -63,11 +63,14 @@ def main(argv: list[str]) -> int:
             f"--processes {arguments.processes}: torchrun has started {ranks.count} already; "
             "leave it out"
         )
+    selection = None
+    if arguments.selection is not None:
+        selection = selected_ids(read_selection(arguments.selection, arguments.data))
     job = TrainJob(
         config=config,
         dataset=arguments.data.absolute(),
         run=arguments.out.absolute(),
-        selection=None if arguments.selection is None else read_selection(arguments.selection),
+        selection=selection,
         weights=arguments.weights.absolute(),
     )
     if ranks.first:

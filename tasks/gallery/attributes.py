@@ -16,7 +16,16 @@ import pyarrow.compute as pc
 from schemas.audit import AUDIT_STATUSES, WITH_FACE
 from schemas.sample import SPLITS, Stage
 from schemas.truth import AGE_GROUPS, ETHNICITIES, GENDERS, HAIR_STYLES
-from tasks.gallery.rows import Gathered, found_column, truth_column
+from tasks.gallery.rows import (
+    LEFT_OUT,
+    LEFT_OUT_WHY,
+    NOT_NAMED,
+    SELECTION,
+    TAKEN,
+    Gathered,
+    found_column,
+    truth_column,
+)
 
 # Lower edges in years: a perceived age of 30.9 is in 18-30, one of 31.0 in 31-50.
 AGE_EDGES = (18.0, 31.0, 51.0)
@@ -49,8 +58,13 @@ def attributes(gathered: Gathered) -> Iterator[Attribute]:
     rows = gathered.rows
     yield _plain("status", "Status", "Dataset", rows["status"], ("ok", "failed"))
     if pc.any(pc.is_valid(rows["reason"])).as_py():
-        yield _reasons(rows["reason"])
+        yield _reasons("reason", "Reason", "Dataset", rows["reason"])
     yield _plain("split", "Split", "Dataset", rows["split"], SPLITS)
+    if gathered.has_selection:
+        words = (TAKEN, LEFT_OUT, NOT_NAMED)
+        yield _plain("selection", "Selected", "Selection", rows[SELECTION], words)
+        if pc.any(pc.is_valid(rows[LEFT_OUT_WHY])).as_py():
+            yield _reasons("left-out", "Left out because", "Selection", rows[LEFT_OUT_WHY])
     for stage in gathered.audited:
         yield from _perceived(gathered, stage)
     if len(gathered.audited) > 1:
@@ -148,8 +162,8 @@ def _coded(
     return Attribute(key, label, group, words, codes.astype(np.uint8))
 
 
-def _reasons(column: pa.ChunkedArray) -> Attribute:
-    """Why samples failed; "none" of those that did not."""
+def _reasons(key: str, label: str, group: str, column: pa.ChunkedArray) -> Attribute:
+    """Why samples failed or were left out; "none" of those that were not."""
     reasons = column.to_pylist()
     ranked = Counter(reason for reason in reasons if reason is not None).most_common()
     words = ["none", *(reason for reason, _ in ranked[:MAX_VALUES])]
@@ -157,4 +171,4 @@ def _reasons(column: pa.ChunkedArray) -> Attribute:
         words.append(OTHER_REASONS)
     code = {reason: number for number, reason in enumerate(words)}
     codes = [0 if r is None else code.get(r, len(words) - 1) for r in reasons]
-    return _coded("reason", "Reason", "Dataset", tuple(words), np.asarray(codes))
+    return _coded(key, label, group, tuple(words), np.asarray(codes))

@@ -22,7 +22,14 @@ from PIL import Image
 from schemas.sample import Stage
 from shards import layout
 from shards.encoding import sha256
-from tasks.gallery.rows import FOUND, Gathered, found_column, truth_column
+from tasks.gallery.rows import (
+    FOUND,
+    LEFT_OUT_WHY,
+    SELECTION,
+    Gathered,
+    found_column,
+    truth_column,
+)
 from tasks.gallery.script import write_script
 from tasks.gallery.shape import ROWS_PER_CHUNK, Shape
 
@@ -136,6 +143,8 @@ class ChunkWorker:
         columns = ["id", "name", "nconst", "prompt", "shard", "index", "half", "reason", EXACT]
         for stage in self._config.stages:
             columns += [f"{stage}_{key}" for key in ("seed", "sha256", "offset", "bytes")]
+        if SELECTION in self._rows.schema.names:
+            columns += [SELECTION, LEFT_OUT_WHY]
         details: dict[str, Any] = {column: [row[column] for row in rows] for column in columns}
         for stage in self._config.audited:
             details[f"{stage}_found"] = [self._finding(row, stage) for row in rows]

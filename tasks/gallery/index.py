@@ -7,7 +7,7 @@ for each row; a search loads names and ids, block by block.
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,7 @@ def write_summary(
     attributes: Sequence[Attribute],
     *,
     blocks: int,
-    report: Mapping[str, Any] | None,
+    has_report: bool,
     num_exact: int,
 ) -> None:
     """The one file that the first page needs beside its rows and pictures."""
@@ -63,6 +63,7 @@ def write_summary(
         "procedural": isinstance(config.generator, ProceduralSettings),
         "complete": gathered.complete,
         "num_planned": gathered.num_planned,
+        "num_made": gathered.num_made,
         "num_shards_planned": gathered.num_shards_planned,
         "num_rows": shape.num_rows,
         "num_exact": num_exact,
@@ -75,6 +76,7 @@ def write_summary(
         "num_blocks": blocks,
         "stages": [{"stage": s, **_stage(gathered, s)} for s in gathered.stages],
         "audited": gathered.audited,
+        "has_selection": gathered.has_selection,
         "genders": GENDERS,
         "ethnicities": ETHNICITIES,
         "shards": {"names": names, "counts": counts},
@@ -88,7 +90,7 @@ def write_summary(
             }
             for one in attributes
         ],
-        "report": report is not None,
+        "report": has_report,
     }
     write_script(gallery, SUMMARY, summary)
 

@@ -15,6 +15,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from shards.filesystem import file_facts
+
 REPORT, TEXT, FIGURES = "report.json", "report.md", "figures"
 KEY = "data/report"
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\.(png|svg)")
@@ -22,10 +24,12 @@ _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\.(png|svg)")
 _LARGE_SVG_BYTES = 4_000_000
 
 
-def read_report(audit: Path) -> dict[str, Any] | None:
-    """The audit's report as the page takes it; None where it has none."""
+def read_report(audit: Path, selection: Path | None = None) -> dict[str, Any] | None:
+    """A folder's report as the page takes it; None where it has none, or none of this selection."""
     path = audit / REPORT
     told = _told(path) if path.exists() else {}
+    if selection is not None and told.get("selection") != file_facts(selection).sha256:
+        return None
     tables = [_table(one, f"{path}: tables[{n}]") for n, one in enumerate(told.get("tables", ()))]
     text = (audit / TEXT).read_text("utf-8") if (audit / TEXT).exists() else None
     figures = _figures(audit, told.get("figures", ()), path)

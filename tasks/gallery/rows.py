@@ -1,4 +1,4 @@
-"""What is known of every sample: the manifest, the audit's findings and the painter's truth.
+"""What is known of every sample: manifest, audit's findings, painter's truth and a selection.
 
 Nothing is believed that does not fit: rows of an audit must be of this dataset's pictures, and ids,
 which become names of files, must be in its plan.
@@ -25,6 +25,7 @@ from shards.encoding import read_parquet
 from shards.manifest import COMPLETE_KEY, read_manifest
 from shards.plan import shard_names
 from shards.run import read_planned
+from tasks.selection_file import read_selection
 
 AUDIT_ROWS = "rows.parquet"
 # What the page shows of a finding; embeddings and ages' probabilities stay in the audit.
@@ -46,6 +47,11 @@ FOUND = (
 )
 
 
+# What a selection says of a sample, and why it left one out.
+SELECTION, LEFT_OUT_WHY = "selection", "selection_reason"
+TAKEN, LEFT_OUT, NOT_NAMED = "taken", "left out", "not in the file"
+
+
 @dataclass(frozen=True, slots=True)
 class Gathered:
     """A dataset as a gallery shows it."""
@@ -57,6 +63,9 @@ class Gathered:
     complete: bool
     audited: tuple[Stage, ...]
     has_truth: bool
+    # Rows that there are, of which a gallery of the selected alone shows a part.
+    num_made: int
+    has_selection: bool = False
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -64,21 +73,17 @@ class Gathered:
         return self.run.config.dataset.stages
 
 
-def gather(dataset: Path, audit: Path | None) -> Gathered:
+def gather(
+    dataset: Path,
+    audit: Path | None,
+    selection: Path | None = None,
+    *,
+    selected_only: bool = False,
+) -> Gathered:
     """Every made row of a dataset with what else is known of it; ValueError where that misfits."""
     run, plan = read_planned(dataset)
     stages = run.config.dataset.stages
-    rows = read_manifest(dataset, stages)
-    path = dataset / layout.MANIFEST
-    for column in ("id", "shard"):
-        strange = rows.filter(pc.invert(pc.is_in(rows[column], value_set=plan[column].unique())))
-        if strange.num_rows:
-            raise ValueError(
-                f"{path}: {column} {strange[column][0].as_py()!r} is not in the plan; "
-                f"relume generate {dataset} writes the manifest anew"
-            )
-    if not rows.num_rows:
-        raise ValueError(f"{dataset}: has no pictures yet; run relume generate {dataset}")
+    rows = _made_rows(dataset, plan, stages)
     complete = json.loads((rows.schema.metadata or {}).get(COMPLETE_KEY, b"false"))
     audited: tuple[Stage, ...] = ()
     if audit is not None:
@@ -86,6 +91,13 @@ def gather(dataset: Path, audit: Path | None) -> Gathered:
     has_truth = (dataset / layout.TRUTH).exists()
     if has_truth:
         rows = _with_truth(rows, dataset / layout.TRUTH)
+    num_made = rows.num_rows
+    if selection is not None:
+        rows = _with_selection(rows, selection, dataset)
+        if selected_only:
+            rows = rows.filter(pc.equal(rows[SELECTION], TAKEN))
+            if not rows.num_rows:
+                raise ValueError(f"{selection}: takes no sample, so there is nothing to show")
     return Gathered(
         run=run,
         rows=rows.combine_chunks(),
@@ -94,6 +106,8 @@ def gather(dataset: Path, audit: Path | None) -> Gathered:
         complete=bool(complete),
         audited=audited,
         has_truth=has_truth,
+        num_made=num_made,
+        has_selection=selection is not None,
     )
 
 
@@ -120,6 +134,22 @@ def flagged(gathered: Gathered) -> np.ndarray:
 def made(gathered: Gathered) -> np.ndarray:
     """Which rows have pictures."""
     return np.asarray(pc.equal(gathered.rows["status"], "ok"))
+
+
+def _made_rows(dataset: Path, plan: pa.Table, stages: tuple[Stage, ...]) -> pa.Table:
+    """The manifest, all of whose rows are in the plan."""
+    rows = read_manifest(dataset, stages)
+    path = dataset / layout.MANIFEST
+    for column in ("id", "shard"):
+        strange = rows.filter(pc.invert(pc.is_in(rows[column], value_set=plan[column].unique())))
+        if strange.num_rows:
+            raise ValueError(
+                f"{path}: {column} {strange[column][0].as_py()!r} is not in the plan; "
+                f"relume generate {dataset} writes the manifest anew"
+            )
+    if not rows.num_rows:
+        raise ValueError(f"{dataset}: has no pictures yet; run relume generate {dataset}")
+    return rows
 
 
 def _with_audit(
@@ -181,3 +211,12 @@ def _with_truth(rows: pa.Table, path: Path) -> pa.Table:
         if column != "id":
             rows = rows.append_column(truth_column(column), joined[column])
     return rows
+
+
+def _with_selection(rows: pa.Table, path: Path, dataset: Path) -> pa.Table:
+    told = read_selection(path, dataset).combine_chunks()
+    where = pc.index_in(rows["id"], value_set=told["id"].combine_chunks()).combine_chunks()
+    joined = told.take(where)
+    word = pc.if_else(joined["selected"], TAKEN, LEFT_OUT).fill_null(NOT_NAMED)
+    rows = rows.append_column(SELECTION, word)
+    return rows.append_column(LEFT_OUT_WHY, joined["reason"])

@@ -115,6 +115,19 @@ def test_a_group_without_a_share_gets_nobody() -> None:
     assert found.counts.tolist() == [5, 0]
 
 
+@pytest.mark.parametrize("joint", [False, True])
+def test_nobody_lacks_a_group_that_should_be_empty(joint: bool) -> None:
+    """A tolerance would let some under 18 in; that is no reason to look for any."""
+    target = uniform_target(["gender", "age"], joint=joint)
+    available = np.where([("under 18" in one) for one in target.cells], 0, 40)
+    available[-1] = 3
+    found = choose_counts(available, target, tolerance=0.02)
+    assert found.limited_by
+    assert found.short
+    for named in (*found.limited_by, *(one.group for one in found.short)):
+        assert "under 18" not in named
+
+
 def test_the_rest_stays_as_it_was() -> None:
     """A target on gender alone leaves the proportions of what it does not name."""
     target = marginal_target(

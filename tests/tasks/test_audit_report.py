@@ -245,9 +245,12 @@ def test_names_that_nobody_may_trust_are_escaped(report: Any) -> None:
 
 
 def test_the_report_is_the_same_twice_and_plain_json(report: Any, tmp_path: Path) -> None:
-    as_data, as_text = write_report(report, tmp_path / "audit")
+    shown = write_report(report, tmp_path / "audit", "Audit of this")
+    as_data, as_text = tmp_path / "audit/report.json", tmp_path / "audit/report.md"
     told = json.loads(as_data.read_text(), parse_constant=lambda word: pytest.fail(word))
     assert told["populations"][1]["label"] == "enhanced"
+    assert (told["title"], told["selection"]) == ("Audit of this", None)
+    assert [one["title"] for one in told["tables"]] == [one.title for one in shown]
     assert told["comparisons"][0]["against"] == "baseline, source"
     assert as_text.read_text() == markdown(report)
     assert as_json({"a": float("inf"), "b": [np.arange(2)]}) == {"a": None, "b": [[0, 1]]}

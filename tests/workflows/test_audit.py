@@ -20,10 +20,12 @@ from models.tiny.write import write
 from schemas.audit import AUDIT_SCHEMA
 from schemas.records import check_record
 from schemas.truth import AGE_GROUPS
+from shards import filesystem
 from shards.encoding import read_parquet
 from shards.events import read as read_events
-from tasks.training_selection import read_selection
+from tasks.selection_file import read_selection, selected_ids
 from workflows.cli import main
+from workflows.curate import _some
 
 Capture = pytest.CaptureFixture[str]
 
@@ -106,12 +108,70 @@ def test_killed_and_continued_on_ray(finished: Path, audited: Path, tmp_path: Pa
     assert len(published) <= 10
 
 
-def test_parts_are_put_together(finished: Path, audited: Path, tmp_path: Path) -> None:
+def report_files(root: Path) -> dict[str, bytes]:
+    paths = [root / "report.json", root / "report.md", root / "rows.parquet"]
+    paths += (root / "figures").iterdir()
+    return {path.name: path.read_bytes() for path in paths}
+
+
+def test_the_last_of_the_parts_reports(
+    finished: Path, audited: Path, tmp_path: Path, capsys: Capture
+) -> None:
     out = tmp_path / "audit"
     assert audit(finished, out, "--analyser", "truth", "--part", "1/2") == 0
     assert not (out / "report.json").exists()
+    assert "5 shards not audited yet, so there is no report" in capsys.readouterr().err
     assert audit(finished, out, "--analyser", "truth", "--part", "2/2") == 0
     assert (out / "rows.parquet").read_bytes() == (audited / "rows.parquet").read_bytes()
+    made = report_files(out)
+    assert len(made) > 10
+    assert audit(finished, out, "--analyser", "truth", "--report-only") == 0
+    assert report_files(out) == made
+
+
+def test_two_parts_that_gather_at_once(
+    finished: Path, audited: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Part 2 begins and ends between the moment that part 1 lists shards and writes their rows."""
+    out, others = tmp_path / "audit", audited / "against"
+    baseline = audited.parent / "baseline"
+    argv = ["--analyser", "truth", "--against", str(baseline)]
+    replace, told = filesystem.replace_file, []
+
+    def late(folder: Path, path: Path, content: Callable[..., None]) -> None:
+        if path.name == "rows.parquet" and not told:
+            told.append("part 2")
+            assert audit(finished, out, *argv, "--part", "2/2") == 0
+            told.append("reported" if (out / "report.json").exists() else "left it to part 1")
+        replace(folder, path, content)
+
+    monkeypatch.setattr(filesystem, "replace_file", late)
+    assert audit(finished, out, *argv, "--part", "1/2") == 0
+    # Part 1 had not looked at the other dataset yet.
+    assert told == ["part 2", "left it to part 1"]
+    assert (out / "rows.parquet").read_bytes() == (audited / "rows.parquet").read_bytes()
+    assert (out / "against/rows.parquet").read_bytes() == (others / "rows.parquet").read_bytes()
+    assert report_files(out) == report_files(audited)
+
+
+def test_both_of_two_parts_may_be_the_last(
+    finished: Path, audited: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Part 1 has published all that is its own, and part 2 comes and reports before it does."""
+    out, reported = tmp_path / "audit", []
+    replace = filesystem.replace_file
+
+    def late(folder: Path, path: Path, content: Callable[..., None]) -> None:
+        if path.name == "rows.parquet" and not reported:
+            reported.append(b"")
+            assert audit(finished, out, "--analyser", "truth", "--part", "2/2") == 0
+            reported.append((out / "report.json").read_bytes())
+        replace(folder, path, content)
+
+    monkeypatch.setattr(filesystem, "replace_file", late)
+    assert audit(finished, out, "--analyser", "truth", "--part", "1/2") == 0
+    assert (out / "rows.parquet").read_bytes() == (audited / "rows.parquet").read_bytes()
+    assert (out / "report.json").read_bytes() == reported[1]
 
 
 def test_deepfaces_own_code_on_tiny_models(finished: Path, tmp_path: Path) -> None:
@@ -212,12 +272,14 @@ def curate(audit: Path, out: Path, *options: str) -> int:
     return main(["curate", str(audit), "--out", str(out), *options])
 
 
-def test_a_selection_comes_to_its_target(audited: Path, tmp_path: Path, capsys: Capture) -> None:
+def test_a_selection_comes_to_its_target(
+    audited: Path, finished: Path, tmp_path: Path, capsys: Capture
+) -> None:
     out = tmp_path / "selection.parquet"
     argv = ["--target", "uniform", "--attributes", "gender", "--tolerance", "0", "--json"]
     assert curate(audited, out, *argv) == 0
     told = json.loads(capsys.readouterr().out)
-    chosen = read_selection(out)
+    chosen = selected_ids(read_selection(out, finished))
     assert len(chosen) == told["selected"]
     gender = {
         row["id"]: row["gender_probabilities"].index(1.0)  # type: ignore[attr-defined]
@@ -239,6 +301,75 @@ def test_a_selection_comes_to_its_target(audited: Path, tmp_path: Path, capsys: 
     assert out.read_bytes() == first
     assert curate(audited, out, *argv, "--seed", "1") == 0
     assert out.read_bytes() != first
+
+
+def test_the_report_of_a_selection(
+    audited: Path, finished: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    out = Path(shutil.copytree(audited, tmp_path / "audit"))
+    chosen = tmp_path / "half women.parquet"
+    assert curate(out, chosen, "--target", "uniform", "--attributes", "gender") == 0
+    whole = report_files(out)
+    argv = ["--analyser", "truth", "--report-only", "--selection", str(chosen)]
+    assert audit(finished, out, *argv) == 0
+    assert report_files(out) == whole
+    told = json.loads((out / "selected/half women/report.json").read_text())
+    assert told["title"] == "Audit of medium, selected"
+    taken = selected_ids(read_selection(chosen, finished))
+    ours = next(one for one in told["populations"] if one["stage"] == "target")
+    assert ours["num"] == len(taken) < 64
+    shares = [row["share"] for row in ours["attributes"]["gender"]["rows"]]
+    assert shares == pytest.approx([0.5, 0.5], abs=0.06)  # one in eight is a woman before
+    figures = {path.name for path in (out / "selected/half women/figures").iterdir()}
+    assert "faces-medium-selected-target.png" in figures
+    # The gallery of the selected alone takes these tables; after another choice they are refused.
+    capsys.readouterr()
+    show = ["gallery", str(finished), "--out", str(tmp_path / "g"), "--audit", str(out)]
+    show += ["--workers", "1", "--selection", str(chosen), "--selected-only"]
+    assert main([*show, "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["samples"] == facts["selected"] == len(taken)
+    assert "medium, selected" in (tmp_path / "g/data/report.js").read_text()
+    assert (tmp_path / "g/figures/faces-medium-selected-target.svg").exists()
+    assert curate(out, chosen, "--size", "5") == 0
+    assert main(show) == 0
+    assert "those of" in capsys.readouterr().err
+    assert not (tmp_path / "g/data/report.js").exists()
+    assert audit(finished, out, *argv[:-1], str(out / "rows.parquet")) == 2
+
+
+def test_which_kinds_of_names_to_draw_more_of(
+    named_dataset: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    """All are of one kind, so that more of them change nothing; a target that is met needs none."""
+    assert audit(named_dataset, tmp_path / "audit", "--analyser", "truth") == 0
+    names = named_dataset.parent / "names.parquet"
+    capsys.readouterr()
+    argv = ["--draws", str(names), "--by", "profession", "--target"]
+    out = tmp_path / "s.parquet"
+    assert curate(tmp_path / "audit", out, *argv, "uniform", "--attributes", "age") == 0
+    said = capsys.readouterr()
+    assert "no mix of these kinds of names reaches the target" in said.out
+    assert "actor" in said.out
+    assert "too few even then: age = 51+" in said.err
+    rows = [row for row in rows_of(tmp_path / "audit") if row["stage"] == "target"]
+    men = sum(row["gender_probabilities"][0] == 1 for row in rows) / len(rows)  # type: ignore[index]
+    shares = tmp_path / "shares.toml"
+    shares.write_text(f"[gender]\nman = {men:.12f}\nwoman = {1 - men:.12f}\n")
+    assert curate(tmp_path / "audit", out, *argv, str(shares)) == 0
+    assert "0 more names would reach the target" in capsys.readouterr().out
+
+
+def test_what_is_told_of_a_target_that_many_groups_lack(
+    audited: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    assert curate(audited, tmp_path / "s.parquet", "--target", "uniform", "--joint") in (0, 1)
+    said = capsys.readouterr()
+    assert "no more fit the target: too few of man | 18-30 | black" in said.err
+    assert "under 18" not in said.out + said.err
+    many = [f"man | {number}" for number in range(8)]
+    assert _some(many[:6]) == ", ".join(many[:6])
+    assert _some(many) == f"{', '.join(many[:6])} and 2 more, see --json"
 
 
 def test_what_is_unfit_is_left_out_with_its_reason(

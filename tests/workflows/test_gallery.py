@@ -194,6 +194,8 @@ def test_what_stands_there_is_left_alone(
         (["--exact", "many"], "--exact many: should be a whole number from 0, or all"),
         (["--workers", "0"], "--workers 0: should be at least 1"),
         (["--audit", "nowhere"], "--audit nowhere: is no folder"),
+        (["--selection", "nowhere.parquet"], "nowhere.parquet: is not there"),
+        (["--selected-only"], "--selected-only: of which selection? Give one with --selection"),
         (["--audti", "x"], "--audti: unknown option, did you mean '--audit'"),
     ],
 )

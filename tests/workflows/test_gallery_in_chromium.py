@@ -9,10 +9,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from schemas.records import to_table
+from schemas.selection import SELECTION_SCHEMA, Selected
 from shards.encoding import read_parquet
 from workflows import gallery, generate, plan
 
@@ -178,6 +181,55 @@ def test_filters(opened: Open, named_dataset: Path, audit_folder: Path) -> None:
     count(page, f"{len(expected)} of 150 pairs")
     page.get_by_role("button", name="Remove filter Audit: no face").click()
     count(page, "16 of 150 pairs")
+
+
+def choose(dataset: Path, path: Path) -> list[str]:
+    """A selection of every second made sample but the last ten; returns the taken ones."""
+    rows = read_parquet(dataset / "manifest.parquet").to_pandas()
+    ids = rows[rows.status == "ok"]["id"].tolist()[:-10]
+    table = to_table(
+        (
+            Selected(id=one, selected=n % 2 == 0, reason=[None, "<i>blurred</i>"][n % 2])
+            for n, one in enumerate(ids)
+        ),
+        SELECTION_SCHEMA,
+    )
+    pq.write_table(table, path)
+    return ids[::2]
+
+
+def test_a_selection(opened: Open, named_dataset: Path, tmp_path: Path) -> None:
+    taken = choose(named_dataset, tmp_path / "s.parquet")
+    argv = [str(named_dataset), "--selection", str(tmp_path / "s.parquet"), "--workers", "1"]
+    assert gallery.main([*argv, "--out", str(tmp_path / "all")]) == 0
+    page = opened(folder=tmp_path / "all")
+    chosen = page.get_by_role("group", name="Selected")
+    chosen.get_by_label("taken").check()
+    count(page, f"{len(taken)} of 150 pairs")
+    chosen.get_by_label("taken").uncheck()
+    page.get_by_role("group", name="Left out because").get_by_label("<i>blurred</i>").check()
+    count(page, "64 of 150 pairs")
+    expect(page.get_by_text("left out", exact=True).first).to_be_visible()
+    page.locator("a.card").first.click()
+    expect(page.locator("#facts")).to_contain_text("Left out because")
+    expect(page.locator("#facts")).to_contain_text("<i>blurred</i>")
+    page.keyboard.press("Escape")
+    page.get_by_role("group", name="Left out because").get_by_label("<i>blurred</i>").uncheck()
+    chosen.get_by_label("not in the file").check()
+    count(page, "21 of 150 pairs")  # ten that were not judged, eleven that failed
+
+
+def test_the_selected_alone(opened: Open, named_dataset: Path, tmp_path: Path) -> None:
+    taken = choose(named_dataset, tmp_path / "s.parquet")
+    argv = [str(named_dataset), "--selection", str(tmp_path / "s.parquet"), "--workers", "1"]
+    assert gallery.main([*argv, "--selected-only", "--out", str(tmp_path / "only")]) == 0
+    page = opened("#per=96", folder=tmp_path / "only")
+    count(page, f"{len(taken)} pairs")
+    expect(page.locator("#subtitle")).to_contain_text(f"{len(taken)} selected of 150 pairs")
+    got = page.locator("a.card").evaluate_all("(all) => all.map((one) => one.dataset.id)")
+    assert got == taken
+    page.goto((tmp_path / "only/index.html").as_uri() + "#view=about")
+    expect(page.locator("#about-view")).to_contain_text(f"the {len(taken)} that a selection takes")
 
 
 def test_every_count_leads_to_as_many_rows(opened: Open) -> None:

@@ -28,8 +28,8 @@ relume.parts.filters = (() => {
     return make("fieldset", {}, make("legend", {}, one.label), ...boxes);
   }
 
-  // A failure's reason is a sentence and stays as it is.
-  const shown = (one, value) => (one.key === "reason" ? value : words(value));
+  // A reason is a sentence and stays as it is.
+  const shown = (one, value) => (["reason", "left-out"].includes(one.key) ? value : words(value));
 
   function shardField() {
     const select = make("select", { id: "shard" }, make("option", { value: "" }, "all shards"));

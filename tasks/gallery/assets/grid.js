@@ -102,6 +102,7 @@ relume.parts.grid = (() => {
 
   function tags(row) {
     const made = [make("span", { className: "tag" }, row.shard.split("/")[0])];
+    if (row.selection === "left out") made.push(make("span", { className: "tag" }, "left out"));
     for (const stage of relume.summary.audited) {
       const status = row[`${stage}_found`]?.status;
       if (status && status !== "ok") made.push(make("span", { className: "tag warn" }, `${stage}: ${words(status)}`));

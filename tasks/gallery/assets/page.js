@@ -24,13 +24,14 @@
   function head() {
     const { summary } = relume;
     const made = summary.stages.map(({ stage }) => stage).join(" → ");
+    const only = summary.num_rows < summary.num_made ? `selected of ${number(summary.num_made)} ` : "";
     document.title = `${summary.dataset}: Relume gallery`;
     find("title").textContent = summary.dataset;
-    find("subtitle").textContent = `${number(summary.num_rows)} ${grid.noun(summary.num_rows)} · ${made} · ${summary.size_px} px`;
+    find("subtitle").textContent = `${number(summary.num_rows)} ${only}${grid.noun(summary.num_rows)} · ${made} · ${summary.size_px} px`;
     find("query-label").textContent = summary.has_names ? "Search by name or id" : "Search by id";
     find("procedural").hidden = !summary.procedural;
     find("incomplete").hidden = summary.complete;
-    find("incomplete").textContent = `Incomplete: ${number(summary.num_rows)} of ${number(summary.num_planned)} planned samples were there when this gallery was made.`;
+    find("incomplete").textContent = `Incomplete: ${number(summary.num_made)} of ${number(summary.num_planned)} planned samples were there when this gallery was made.`;
     find("pairs").style.setProperty("--card", summary.picture_px >= 128 ? "17rem" : "13rem");
     find("pairs").style.setProperty("--stages", summary.stages.length);
     find("grid").classList.toggle("coarse", summary.picture_px < 128);

@@ -22,7 +22,9 @@ relume.parts.tables = (() => {
       row("Shard", make("a", { href: address.ofRows({}, one.shard) }, one.shard)),
       row("Row in the shard", one.index),
       row("Half", one.half),
-      row("Failed because", one.reason)))];
+      row("Failed because", one.reason),
+      row("Selection", one.selection),
+      row("Left out because", one.selection_reason)))];
     for (const stage of audited) made.push(finding(stage, one[`${stage}_found`]));
     if (one.drawn) made.push(part("As drawn", list(...Object.entries(one.drawn).map(([key, value]) => row(words(key), value)))));
     for (const { stage, model, revision } of stages) {
@@ -89,7 +91,7 @@ relume.parts.tables = (() => {
   function counts(one) {
     const all = relume.summary.num_rows;
     const rows = one.values.map((value, k) => (one.counts[k] === 0 ? null : make("tr", {},
-      make("th", { scope: "row", dir: "auto" }, one.key === "reason" ? value : words(value)),
+      make("th", { scope: "row", dir: "auto" }, ["reason", "left-out"].includes(one.key) ? value : words(value)),
       make("td", {}, make("a", { href: address.ofRows({ [one.key]: [value] }) }, number(one.counts[k]))),
       make("td", {}, percent(one.counts[k] / all)))));
     return scroll(`${one.group}: ${one.label}`, make("table", {},
@@ -141,7 +143,8 @@ relume.parts.tables = (() => {
     view.replaceChildren(make("h2", {}, "About this gallery"), list(
       row("Dataset", summary.dataset),
       row("Prompt", summary.prompt),
-      row("Rows", `${number(summary.num_rows)} of ${number(summary.num_planned)} planned${summary.complete ? ", complete" : ", incomplete"}`),
+      row("Rows", `${number(summary.num_made)} of ${number(summary.num_planned)} planned${summary.complete ? ", complete" : ", incomplete"}`),
+      row("Shown here", summary.num_rows < summary.num_made ? `the ${number(summary.num_rows)} that a selection takes` : null),
       row("Shards", `${number(summary.shards.names.length)} of ${number(summary.num_shards_planned)}`),
       row("Pictures of the dataset", `${summary.size_px} × ${summary.size_px} px, PNG`),
       row("Pictures here", `${summary.picture_px} × ${summary.picture_px} px, WebP; exact PNGs of ${number(summary.num_exact)} samples`),
