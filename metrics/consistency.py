@@ -87,11 +87,11 @@ def explained_by(
 ) -> Explained:
     """What a head's outputs (N, D) explain of the differences of the same sources and targets."""
     changes = _changes(sources, targets)
-    own = np.asarray(outputs, np.float64) - np.asarray(sources, np.float64)
-    if own.shape != (len(changes), changes.shape[2]):
+    if np.shape(outputs) != np.shape(sources):
         raise ValueError(
             f"outputs of shape {np.shape(outputs)}: should be {np.shape(sources)}, one for a source"
         )
+    own = np.asarray(outputs, np.float64) - np.asarray(sources, np.float64)
     # The product with the mean change has no bias: the head knows none of the seeds.
     product = np.einsum("nd,nd->n", own, changes.mean(1))
     moments = np.column_stack([_moments(changes)[:, :2], product, np.square(own).sum(1)])

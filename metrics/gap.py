@@ -14,7 +14,6 @@ import numpy as np
 from metrics.frechet import (
     Eigenvalues,
     Features,
-    Gaussian,
     gaussian,
     gaussian_distance,
     numpy_eigenvalues,
@@ -84,7 +83,7 @@ def gap_table(
         raise ValueError(f"rows {', '.join(rows)}: {_FLOOR!r} is the reference itself")
     together = {**rows, _FLOOR: reference}
     sizes, width = _checked(together)
-    found = _distances(together, reference, sizes, draws, seed, eigenvalues)
+    found = _distances(together, sizes, draws, seed, eigenvalues)
     names, start = list(together), list(together).index(source)
     gap = _Levels(found, min(sizes), start)
     made = tuple(_row(name, gap, number) for number, name in enumerate(names))
@@ -209,7 +208,6 @@ def _checked(rows: Mapping[str, Halves]) -> tuple[tuple[int, int], int]:
 
 def _distances(
     rows: Mapping[str, Halves],
-    reference: Halves,
     sizes: tuple[int, int],
     draws: int,
     seed: int,
@@ -218,17 +216,16 @@ def _distances(
     """Of the whole (2, rows), and of the parts of each cut (draws, 2, rows)."""
 
     def of(in_a: Codes | slice, in_b: Codes | slice) -> Floats:
-        to_a, to_b = gaussian(reference.a[in_a]), gaussian(reference.b[in_b])
-
-        def distance(features: Features, reference_of_others: Gaussian) -> float:
-            return gaussian_distance(gaussian(features), reference_of_others, eigenvalues)
-
-        return np.array(
-            [
-                [distance(row.a[in_a], to_b) for row in rows.values()],
-                [distance(row.b[in_b], to_a) for row in rows.values()],
-            ]
-        )
+        found = np.empty((2, len(rows)))
+        # One row's Gaussians at a time, which are large, against those of the reference.
+        to_a, to_b = gaussian(rows[_FLOOR].a[in_a]), gaussian(rows[_FLOOR].b[in_b])
+        for place, (name, row) in enumerate(rows.items()):
+            one, other = (
+                (to_a, to_b) if name == _FLOOR else (gaussian(row.a[in_a]), gaussian(row.b[in_b]))
+            )
+            found[0, place] = gaussian_distance(one, to_b, eigenvalues)
+            found[1, place] = gaussian_distance(other, to_a, eigenvalues)
+        return found
 
     everything = slice(None)
     by_cut = [

@@ -15,17 +15,14 @@ from numpy.typing import NDArray
 from metrics.groups import Floats
 from metrics.spectrum import WINDOW, frequencies, power
 
-# Periods of up to 16 px; longer ones are shapes.
-_LOWEST = 1 / 16
+# Periods of up to 11 px; longer ones are shapes, and lie too near to the mean to be told.
+_LOWEST = 3 / WINDOW
 # How many times its surroundings a peak has to be, of endlessly many windows; fewer are noisier.
 _STANDS_OUT, _NOISE = 2.0, 6.0
-# Its surroundings: 5 x 5 places without the 3 x 3 in the middle, over which a peak is smeared.
-_RING = [
-    (down, right)
-    for down in range(-2, 3)
-    for right in range(-2, 3)
-    if max(abs(down), abs(right)) == 2
-]
+# What rounding to levels alone has of power: 1/12 of a level squared, over all places.
+_ROUNDING = 1 / 12 / WINDOW**2
+# A window smears a peak over the places next to it, so its surroundings begin two places away.
+_WAYS = ((0, 2), (2, 0), (2, 2), (2, -2))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,26 +34,24 @@ class NetPattern:
 
 
 def net_pattern(levels: NDArray[np.uint8], source: NDArray[np.uint8] | None = None) -> NetPattern:
-    """What of the picture's power, of periods up to 16 px, is in peaks.
+    """What of the picture's power, of periods up to 11 px, is in peaks.
 
     With its source, whose own stripes are then no peaks; pictures of one size.
     """
     found, windows = power(levels)
+    found = found + _ROUNDING
     before = np.ones_like(found)
     if source is not None:
         if source.shape != levels.shape:
             raise ValueError(
                 f"pictures of shapes {levels.shape} and {source.shape}: should be of one size"
             )
-        # Rounding to levels alone has a power of 1/12 of a level squared, over all places.
-        before = power(source)[0] + 1 / 12 / WINDOW**2
+        before = power(source)[0] + _ROUNDING
     gain = found / before
     around = before * _surroundings(gain)
     of = frequencies()
     seen = of >= _LOWEST
     total = float(found[seen].sum())
-    if not total:
-        return NetPattern(share=0.0, period_px=None)
     limit = (_STANDS_OUT + _NOISE / np.sqrt(windows)) * around
     above = np.where(seen, np.clip(found - limit, 0, None), 0.0)
     if not above.any():
@@ -66,5 +61,15 @@ def net_pattern(levels: NDArray[np.uint8], source: NDArray[np.uint8] | None = No
 
 
 def _surroundings(values: Floats) -> Floats:
-    """The median of the ring around each place; a spectrum goes on at its other end."""
-    return np.asarray(np.median([np.roll(values, step, (0, 1)) for step in _RING], axis=0))
+    """The most of what lies around each place on a line through it, by the geometric mean.
+
+    A straight edge gives a ridge in the spectrum, and every picture a slope: along some line both
+    go on, while a peak is higher than its surroundings on every line.
+    """
+    logs = np.log(np.maximum(values, np.finfo(np.float64).tiny))
+    along = [(np.roll(logs, way, (0, 1)) + np.roll(logs, _back(way), (0, 1))) / 2 for way in _WAYS]
+    return np.asarray(np.exp(np.max(along, axis=0)))
+
+
+def _back(way: tuple[int, int]) -> tuple[int, int]:
+    return (-way[0], -way[1])

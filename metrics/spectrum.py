@@ -67,7 +67,6 @@ def detail(levels: NDArray[np.uint8]) -> Detail:
     of = frequencies()
     edges = (np.inf, 1 / 4, 1 / 8, 1 / 16)
     finest, fine, middle = (
-        float(np.sqrt(found[(of >= low) & (of < high)].sum()))
-        for high, low in pairwise(edges)
+        float(np.sqrt(found[(of >= low) & (of < high)].sum())) for high, low in pairwise(edges)
     )
     return Detail(finest=finest, fine=fine, middle=middle)

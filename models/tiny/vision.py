@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from models.tiny.texts import CLIP_LENGTH, clip_tokenizer, write_as_published
@@ -52,7 +53,19 @@ def write_clip(folder: Path) -> None:
         vision_config={**shape, "num_attention_heads": 2, "image_size": 64, "patch_size": 8},
         projection_dim=24,
     )
-    with seeded(62):
+    # Of a seed by which CLIP-IQA of the tiny model is neither 0 nor 1.
+    with seeded(96):
         CLIPModel(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     write_as_published(folder / "tokenizer.json")
+    side = config.vision_config.image_size
+    shown = {
+        "image_processor_type": "CLIPImageProcessor",
+        "size": {"shortest_edge": side},
+        "crop_size": {"height": side, "width": side},
+        "resample": 3,
+        "image_mean": [0.48145466, 0.4578275, 0.40821073],
+        "image_std": [0.26862954, 0.26130258, 0.27577711],
+        **{f"do_{step}": True for step in ("resize", "center_crop", "rescale", "normalize")},
+    }
+    (folder / "preprocessor_config.json").write_text(json.dumps(shown, indent=2))
