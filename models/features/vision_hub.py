@@ -19,20 +19,19 @@ MEND = "get it with: relume fetch --metrics"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HubModel:
-    """A model of the hub, and which of its files are read."""
+    """A model of the hub, and which of its files are read beside its weights."""
 
     model: str
     files: tuple[str, ...]
 
 
-_WEIGHTS = ("config.json", "model.safetensors", "pytorch_model.bin")
-_TOKENIZER = ("vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json")
+_TEXTS = ("vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json")
 HUB_MODELS: Mapping[str, HubModel] = {
     # FD-DINOv2 of Stein et al. 2023.
-    "dinov2": HubModel(model="facebook/dinov2-large", files=_WEIGHTS),
+    "dinov2": HubModel(model="facebook/dinov2-large", files=("config.json",)),
     # CMMD of Jayasumana et al. 2024.
-    "cmmd": HubModel(model="openai/clip-vit-large-patch14-336", files=_WEIGHTS),
-    "clip_iqa": HubModel(model="openai/clip-vit-base-patch16", files=(*_WEIGHTS, *_TOKENIZER)),
+    "cmmd": HubModel(model="openai/clip-vit-large-patch14-336", files=("config.json",)),
+    "clip_iqa": HubModel(model="openai/clip-vit-base-patch16", files=("config.json", *_TEXTS)),
 }
 
 
