@@ -93,7 +93,7 @@ def explained_by(
         )
     own = np.asarray(outputs, np.float64) - np.asarray(sources, np.float64)
     # The product with the mean change has no bias: the head knows none of the seeds.
-    product = np.einsum("nd,nd->n", own, changes.mean(1))
+    product = np.einsum("ij,ij->i", own, changes.mean(1))
     moments = np.column_stack([_moments(changes)[:, :2], product, np.square(own).sum(1)])
 
     def shares(rows: Floats) -> Floats:
