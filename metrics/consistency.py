@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from metrics.groups import Floats
-from metrics.subsampling import CUTS, Estimate, error, estimate, parts
+from metrics.subsampling import CUTS, LEAST_ERRORS, Estimate, error, estimate, parts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,8 +84,11 @@ def explained_by(
     *,
     draws: int = 400,
     seed: int = 0,
-) -> Explained:
-    """What a head's outputs (N, D) explain of the differences of the same sources and targets."""
+) -> Explained | None:
+    """What a head's outputs (N, D) explain of the differences of the same sources and targets.
+
+    None where what is explainable is lost in its error.
+    """
     changes = _changes(sources, targets)
     if np.shape(outputs) != np.shape(sources):
         raise ValueError(
@@ -95,16 +98,32 @@ def explained_by(
     # The product with the mean change has no bias: the head knows none of the seeds.
     product = np.einsum("ij,ij->i", own, changes.mean(1))
     moments = np.column_stack([_moments(changes)[:, :2], product, np.square(own).sum(1)])
+    found = _with_errors(moments, lambda rows: rows.mean(0), draws, seed)
+    explainable = _weighted(found, (1, -1, 0, 0))
+    if explainable.value < LEAST_ERRORS * explainable.error or explainable.value <= 0:
+        return None
+    share, alignment = _shares(found[0])
+    return Explained(
+        share=estimate(share[0], _weighted(found, share[1]).error),
+        alignment=estimate(alignment[0], _weighted(found, alignment[1]).error),
+    )
 
-    def shares(rows: Floats) -> Floats:
-        total, within, both, size = rows.mean(0)
-        if total - within <= 0:
-            return np.array([np.nan, np.nan])
-        length = np.sqrt(size * (total - within))
-        return np.array([(2 * both - size) / (total - within), both / length if length else 0.0])
 
-    found = _with_errors(moments, shares, draws, seed)
-    return Explained(share=_weighted(found, (1, 0)), alignment=_weighted(found, (0, 1)))
+def _shares(means: Floats) -> tuple[tuple[float, Floats], tuple[float, Floats]]:
+    """Share and alignment, each with its slope in total, within, product and size."""
+    total, within, product, size = (float(one) for one in means)
+    explainable = total - within
+    share = (2 * product - size) / explainable
+    slope = np.array([-share, share, 2, -1]) / explainable
+    if not size:
+        return (share, slope), (0.0, np.zeros(4))
+    length = float(np.sqrt(size * explainable))
+    cosine = product / length
+    turn = -cosine / (2 * explainable)
+    return (share, slope), (
+        cosine,
+        np.array([turn, -turn, 1 / length, -cosine / (2 * size)]),
+    )
 
 
 def _changes(sources: NDArray[np.floating], targets: NDArray[np.floating]) -> Floats:
@@ -147,6 +166,6 @@ def _with_errors(
     return statistic(rows), by_cut, len(rows)
 
 
-def _weighted(found: tuple[Floats, list[Floats], int], weights: tuple[float, ...]) -> Estimate:
-    value, by_cut, num = found
-    return estimate(float(value @ weights), error([one @ weights for one in by_cut], num))
+def _weighted(found: tuple[Floats, list[Floats], int], weights: ArrayLike) -> Estimate:
+    (value, by_cut, num), factors = found, np.asarray(weights, np.float64)
+    return estimate(float(value @ factors), error([one @ factors for one in by_cut], num))

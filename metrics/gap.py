@@ -20,10 +20,17 @@ from metrics.frechet import (
     too_few,
 )
 from metrics.groups import Codes, Floats
-from metrics.subsampling import CUTS, Estimate, error, estimate, over_parts, parts, without_bias
+from metrics.subsampling import (
+    CUTS,
+    LEAST_ERRORS,
+    Estimate,
+    error,
+    estimate,
+    over_parts,
+    parts,
+    without_bias,
+)
 
-# A ratio to a gap that is not this many errors above 0 is noise divided by noise.
-_LEAST_GAP_ERRORS = 4.0
 _FLOOR = "reference"
 
 
@@ -142,7 +149,7 @@ class _Levels:
     ) -> Estimate | None:
         """A ratio of two sums, by its slope at the values found; None where `under` is noise."""
         bottom = self.of(under, level)
-        if bottom.value < _LEAST_GAP_ERRORS * bottom.error or bottom.value <= 0:
+        if bottom.value < LEAST_ERRORS * bottom.error or bottom.value <= 0:
             return None
         value = self.of(over, level).value / bottom.value
         terms = [(w / bottom.value, row) for w, row in over]
@@ -182,7 +189,7 @@ def _cautions(num: int, width: int, gap: _Levels) -> list[str]:
             "in each half, or a tap of fewer features"
         )
     there = gap.there
-    if there.value < _LEAST_GAP_ERRORS * there.error or there.value <= 0:
+    if there.value < LEAST_ERRORS * there.error or there.value <= 0:
         told.append(
             f"the gap itself is {there.value:.4g} with an error of {there.error:.2g}: too near 0 "
             "to tell a share of it; take more prompts, or another measure"

@@ -20,6 +20,8 @@ from metrics.groups import Codes, Floats
 CUTS = (2, 4)
 # A quarter has to have a covariance.
 LEAST = 8
+# A share of what is not this many errors above 0 is noise divided by noise.
+LEAST_ERRORS = 4.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

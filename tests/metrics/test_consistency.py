@@ -66,14 +66,33 @@ def test_what_heads_explain() -> None:
         (sources + (best - sources).mean(0), 2 / 3, np.sqrt(2 / 3)),
     ):
         found = explained_by(outputs, sources, targets)
+        assert found is not None
         assert found.share.value == pytest.approx(share, abs=0.05)
         assert found.alignment.value == pytest.approx(alignment, abs=0.03)
     # Fine detail of its own costs a head its share, and turns it less.
     rng = np.random.default_rng(9)
     grainy = best + rng.normal(size=best.shape) * np.sqrt(1.0 / WIDTH)
     found = explained_by(grainy, sources, targets)
+    assert found is not None
     assert found.share.value == pytest.approx(1 - 1 / 3, abs=0.05)
     assert found.alignment.value == pytest.approx(np.sqrt(3 / 4), abs=0.03)
+
+
+def test_errors_of_what_a_head_explains_are_those_that_repeats_show() -> None:
+    found = []
+    for seed in range(60):
+        there = made(1.0, 1.0, 2.0, seed)
+        half = there["sources"] + 0.7 * (there["expected"] - there["sources"])
+        found.append(explained_by(half, there["sources"], there["targets"], draws=100, seed=seed))
+    for name in ("share", "alignment"):
+        told = [getattr(one, name) for one in found]
+        spread = np.std([one.value for one in told])
+        assert np.mean([one.error for one in told]) == pytest.approx(spread, rel=0.3)
+
+
+def test_where_nothing_is_explainable_no_share_of_it_is_told() -> None:
+    there = made(0, 0, 1)
+    assert explained_by(there["expected"], there["sources"], there["targets"]) is None
 
 
 def test_what_cannot_be_told() -> None:
