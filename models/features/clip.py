@@ -32,21 +32,24 @@ class CmmdFeatures:
     def __init__(self, model: Any) -> None:
         self.model = model
 
-    @torch.inference_mode()
     def of_levels(self, pictures: Sequence[Picture]) -> NDArray[np.float32]:
-        """Embeddings (N, D); each picture squeezed to a square by torch's bicubic, no antialias."""
-        check_levels(pictures)
+        """Embeddings (N, D) of pictures of levels."""
+        return self.of_prepared([self.prepared(picture) for picture in pictures])
+
+    def prepared(self, picture: Picture) -> Tensor:
+        """A picture squeezed to a square by torch's bicubic without antialias."""
+        check_levels([picture])
         side = self.model.config.image_size
-        unit = [
-            functional.interpolate(
-                torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None].float() / 255,
-                (side, side),
-                mode="bicubic",
-            )
-            for picture in pictures
-        ]
-        shown = shifted(torch.cat(unit), _MEAN, _SPREAD)
-        return _unit(self.model(shown.to(self.model.device)).image_embeds).cpu().numpy()
+        unit = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None].float() / 255
+        square = functional.interpolate(unit, (side, side), mode="bicubic")
+        return shifted(square, _MEAN, _SPREAD)[0]
+
+    @torch.inference_mode()
+    def of_prepared(self, shown: Sequence[Tensor]) -> NDArray[np.float32]:
+        """Embeddings of pictures that are prepared."""
+        made = self.model(torch.stack(list(shown)).to(self.model.device)).image_embeds
+        found: NDArray[np.float32] = _unit(made).cpu().numpy()
+        return found
 
 
 class ClipIqa:
@@ -63,34 +66,43 @@ class ClipIqa:
             ).pooler_output
             self.texts = _unit(model.text_projection(pooled))
 
-    @torch.inference_mode()
     def of_levels(self, pictures: Sequence[Picture]) -> NDArray[np.float32]:
-        """Scores (N, pairs) in 0..1; the shorter side resized, the middle square seen."""
-        check_levels(pictures)
+        """Scores (N, pairs) in 0..1 of pictures of levels."""
+        return self.of_prepared([self.prepared(picture) for picture in pictures])
+
+    def prepared(self, picture: Picture) -> Tensor:
+        """The middle square of a picture whose shorter side is resized."""
+        check_levels([picture])
         side = self.model.config.vision_config.image_size
-        shown = normalised([_middle(picture, side) for picture in pictures], _MEAN, _SPREAD)
-        pooled = self.model.vision_model(shown.to(self.model.device)).pooler_output
+        return normalised([_middle(picture, side)], _MEAN, _SPREAD)[0]
+
+    @torch.inference_mode()
+    def of_prepared(self, shown: Sequence[Tensor]) -> NDArray[np.float32]:
+        """Scores of pictures that are prepared."""
+        pixels = torch.stack(list(shown)).to(self.model.device)
+        pooled = self.model.vision_model(pixels).pooler_output
         alike = _SCALE * _unit(self.model.visual_projection(pooled)) @ self.texts.T
-        scores: NDArray[np.float32] = (
-            alike.view(len(pictures), -1, 2).softmax(-1)[..., 0].cpu().numpy()
-        )
+        pairs = alike.view(len(shown), -1, 2).softmax(-1)
+        scores: NDArray[np.float32] = pairs[..., 0].cpu().numpy()
         return scores
 
 
-def load_cmmd(model: str = HUB_MODELS["cmmd"].model, revision: str | None = None) -> CmmdFeatures:
+def load_cmmd(
+    model: str = HUB_MODELS["cmmd"].model, revision: str | None = None, device: str = "cpu"
+) -> CmmdFeatures:
     """The model in this folder, or in the hub's cache under this name."""
-    return CmmdFeatures(load_hub("CLIPVisionModelWithProjection", model, revision))
+    return CmmdFeatures(load_hub("CLIPVisionModelWithProjection", model, revision).to(device))
 
 
 def load_clip_iqa(
     model: str = HUB_MODELS["clip_iqa"].model,
     revision: str | None = None,
+    device: str = "cpu",
     texts: Sequence[tuple[str, str]] = (QUALITY,),
 ) -> ClipIqa:
     """The same, with the pairs of texts that it decides between."""
-    return ClipIqa(
-        load_hub("CLIPModel", model, revision), load_hub("CLIPTokenizer", model, revision), texts
-    )
+    network = load_hub("CLIPModel", model, revision).to(device)
+    return ClipIqa(network, load_hub("CLIPTokenizer", model, revision), texts)
 
 
 def _unit(embeddings: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from models.features.resizing import Picture, bicubic_levels
 from models.features.vision_hub import HUB_MODELS, check_levels, load_hub, normalised
@@ -22,20 +23,25 @@ class Dinov2Features:
     def __init__(self, model: Any) -> None:
         self.model = model
 
-    @torch.inference_mode()
     def of_levels(self, pictures: Sequence[Picture]) -> NDArray[np.float32]:
-        """Features (N, D) of pictures of levels, each squeezed to 224 x 224 by Pillow's bicubic."""
-        check_levels(pictures)
-        shown = normalised(
-            [bicubic_levels(picture, SIDE_PX, SIDE_PX) for picture in pictures], _MEAN, _SPREAD
-        )
-        tokens = self.model(shown.to(self.model.device)).last_hidden_state
+        """Features (N, D) of pictures of levels."""
+        return self.of_prepared([self.prepared(picture) for picture in pictures])
+
+    def prepared(self, picture: Picture) -> Tensor:
+        """A picture squeezed to 224 x 224 by Pillow's bicubic, shifted and scaled."""
+        check_levels([picture])
+        return normalised([bicubic_levels(picture, SIDE_PX, SIDE_PX)], _MEAN, _SPREAD)[0]
+
+    @torch.inference_mode()
+    def of_prepared(self, shown: Sequence[Tensor]) -> NDArray[np.float32]:
+        """Features of pictures that are prepared."""
+        tokens = self.model(torch.stack(list(shown)).to(self.model.device)).last_hidden_state
         found: NDArray[np.float32] = tokens[:, 0].float().cpu().numpy()
         return found
 
 
 def load_dinov2(
-    model: str = HUB_MODELS["dinov2"].model, revision: str | None = None
+    model: str = HUB_MODELS["dinov2"].model, revision: str | None = None, device: str = "cpu"
 ) -> Dinov2Features:
     """The model in this folder, or in the hub's cache under this name."""
-    return Dinov2Features(load_hub("Dinov2Model", model, revision))
+    return Dinov2Features(load_hub("Dinov2Model", model, revision).to(device))

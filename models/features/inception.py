@@ -32,6 +32,7 @@ from models.tensor_file import read_tensors
 
 SIDE_PX = 299
 _EPS = 1e-3
+_MEND = "get it with: relume fetch --metrics"
 _NORM = ("weight", "bias", "running_mean", "running_var")
 
 
@@ -68,14 +69,19 @@ class Inception(nn.Module):
                 break
         return found
 
-    @torch.inference_mode()
     def of_levels(
         self, pictures: Sequence[Picture], policy: ResizePolicy, taps: Sequence[Tap] = TAPS
     ) -> dict[Tap, NDArray[np.float32]]:
         """The same of pictures (height, width, 3) of levels and of any sizes."""
-        device = next(self.buffers()).device
-        levels = torch.stack([resized(picture, policy, SIDE_PX) for picture in pictures])
-        return {tap: one.cpu().numpy() for tap, one in self(levels.to(device), taps).items()}
+        return self.of_prepared([resized(one, policy, SIDE_PX) for one in pictures], taps)
+
+    @torch.inference_mode()
+    def of_prepared(
+        self, levels: Sequence[Tensor], taps: Sequence[Tap] = TAPS
+    ) -> dict[Tap, NDArray[np.float32]]:
+        """The same of pictures (3, 299, 299) that are resized already."""
+        shown = torch.stack(list(levels)).to(next(self.buffers()).device)
+        return {tap: one.cpu().numpy() for tap, one in self(shown, taps).items()}
 
     def _branch(self, steps: Branch, prefix: str, features: Tensor) -> Tensor:
         for step in steps:
@@ -139,16 +145,22 @@ class _Layer(nn.Module):
         return normed.relu_()
 
 
+def weight_file(folder: Path) -> Path:
+    """The published file in this folder; ValueError where it is missing."""
+    path = folder / MEASURES["inception"][0].path
+    if not path.is_file():
+        raise ValueError(f"{path}: is missing; {_MEND}")
+    return path
+
+
 def load_inception(folder: Path) -> Inception:
     """The network with the published weights in this folder."""
-    file = MEASURES["inception"][0]
-    mend = "get it with: relume fetch --metrics"
-    path = folder / file.path
-    published = read_tensors(path, mend)
+    path = weight_file(folder)
+    published = read_tensors(path, _MEND)
     try:
         return Inception(published)
     except ValueError as error:
-        raise ValueError(f"{path}: {error}; {mend}") from None
+        raise ValueError(f"{path}: {error}; {_MEND}") from None
 
 
 def _key(prefix: str, convolution: Convolution) -> str:

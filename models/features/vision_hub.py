@@ -35,6 +35,30 @@ HUB_MODELS: Mapping[str, HubModel] = {
 }
 
 
+def weight_files(model: str) -> list[Path]:
+    """The file of weights of a model that is here; ValueError where it is missing."""
+    folder, where = Path(model), _where(model)
+    if not folder.is_dir() and where != model:
+        from huggingface_hub import try_to_load_from_cache
+
+        found = try_to_load_from_cache(model, "config.json")
+        folder = Path(found).parent if isinstance(found, str) else folder
+    for name in ("model.safetensors", "pytorch_model.bin"):
+        if (folder / name).is_file():
+            return [folder / name]
+    raise ValueError(f"{where}: has no weights of {model!r}; {MEND}")
+
+
+def _where(model: str) -> str:
+    """The folder that is named, or where the hub's cache has a model of this name."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    # The hub's names are of one part or two.
+    if Path(model).exists() or Path(model).is_absolute() or len(Path(model).parts) > 2:
+        return model
+    return str(Path(HF_HUB_CACHE) / f"models--{model.replace('/', '--')}")
+
+
 def load_hub(kind: str, model: str, revision: str | None = None) -> Any:
     """A transformers class's model from what is here; ValueError where it is missing or another."""
     quiet()
@@ -51,10 +75,7 @@ def load_hub(kind: str, model: str, revision: str | None = None) -> Any:
         )
     except OSError as error:
         if not Path(model).exists():
-            from huggingface_hub.constants import HF_HUB_CACHE
-
-            cached = Path(HF_HUB_CACHE) / f"models--{model.replace('/', '--')}"
-            raise ValueError(f"{cached}: {model!r} is missing there; {MEND}") from None
+            raise ValueError(f"{_where(model)}: {model!r} is missing there; {MEND}") from None
         raise ValueError(f"{model}: cannot be loaded: {_one_line(error)}; {MEND}") from None
     except (ValueError, RuntimeError, KeyError) as error:
         raise ValueError(f"{model}: cannot be loaded: {_one_line(error)}; {MEND}") from None
