@@ -264,3 +264,33 @@ def test_metrics_are_fetched_and_checked(
     told = capsys.readouterr().err
     assert f"{tmp_path / name}: has 14 bytes and sha256" in told
     assert "remove it and fetch it again" in told
+
+
+def test_models_that_measure_are_fetched_from_the_hub(
+    hub: tuple[str, list[str]], tmp_path: Path
+) -> None:
+    endpoint, _ = hub
+    program = (
+        "import models.features.vision_hub as hub, models.published_files as single\n"
+        "import workflows.cli\n"
+        "single.MEASURES = {}\n"
+        "hub.HUB_MODELS = {'x': hub.HubModel(model='tiny/flux', files=('model_index.json',))}\n"
+        "raise SystemExit(workflows.cli.main(['fetch', '--metrics']))"
+    )
+    online = {key: value for key, value in os.environ.items() if key != "HF_HUB_OFFLINE"}
+    weights = Hub.folder / "model.safetensors"
+    weights.write_bytes(bytes(50))
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            env=online | {"HF_ENDPOINT": endpoint, "HF_HOME": str(tmp_path / "home")},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    finally:
+        weights.unlink()
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("tiny/flux: ")
+    assert f"snapshots/{COMMIT}" in done.stdout
