@@ -3,9 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/.ready
 BIN := $(VENV)/bin
+# The libraries that parity tests compare with: their torchvision would break ours.
+PEERS := .venv-peers
+PEERS_READY := $(PEERS)/.ready
 PACKAGES := workflows cluster slurm tasks models metrics shards schemas
 
-.PHONY: help setup demo test check format faults bench lock clean
+.PHONY: help setup peers demo test check format faults bench lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -20,10 +23,17 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $(READY)
 
+peers: $(PEERS_READY)  ## make .venv-peers from requirements-peers.lock, for the parity tests
+
+$(PEERS_READY): requirements-peers.lock
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/pip install --quiet --requirement requirements-peers.lock
+	@touch $(PEERS_READY)
+
 demo: $(READY)  ## names -> plan -> generate -> audit -> gallery, in runs/demo
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh benchmarks/demo.sh
 
-test: $(READY)  ## all tests, with coverage
+test: $(READY) $(PEERS_READY)  ## all tests, with coverage
 	$(BIN)/pytest --cov --cov-report=term-missing:skip-covered
 
 check: $(READY)  ## format, lint, types, layers, spelling, tests
@@ -51,6 +61,9 @@ lock: $(READY)  ## resolve pyproject.toml anew into requirements.lock
 	$(BIN)/uv pip compile --universal --python-version 3.11 --extra dev --no-annotate --no-header --upgrade \
 	  --quiet pyproject.toml | grep -vE '^(nvidia-|cuda-|triton)' > requirements.lock.new
 	mv requirements.lock.new requirements.lock
+	$(BIN)/uv pip compile --universal --python-version 3.11 --no-annotate --no-header --upgrade \
+	  --quiet requirements-peers.in | grep -vE '^(nvidia-|cuda-|triton)' > requirements-peers.lock.new
+	mv requirements-peers.lock.new requirements-peers.lock
 
 clean:  ## remove .venv, caches and runs/
-	rm -rf $(VENV) runs .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) $(PEERS) runs .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -7,11 +7,42 @@ import os
 import shutil
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+
+from models.generators.diffusers_pair.checksums import sha256_of
 
 _TIMEOUT_S = 60
 _PIECE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedFile:
+    """A file of weights: where it lies in the folder of weights, and where it comes from.
+
+    `sha256` is what its checksum begins with: all of it where a copy was at hand, the eight digits
+    that its publisher put into its name, or nothing. `bytes` is None where no copy was at hand.
+    """
+
+    path: str
+    url: str
+    sha256: str
+    bytes: int | None
+
+
+# What measures read as single files. Models of the hub are named beside their loaders.
+MEASURES: Mapping[str, tuple[PublishedFile, ...]] = {
+    "inception": (
+        PublishedFile(
+            path="weights-inception-2015-12-05-6726825d.pth",
+            url="https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/"
+            "weights-inception-2015-12-05-6726825d.pth",
+            sha256="6726825d",
+            bytes=None,
+        ),
+    ),
+}
 
 
 def fetch_file(path: Path, addresses: Sequence[str]) -> int:
@@ -38,6 +69,16 @@ def fetch_file(path: Path, addresses: Sequence[str]) -> int:
         partial.unlink(missing_ok=True)
     told = "; ".join(refused)
     raise ValueError(f"{path}: cannot be fetched: {told}; bring the file there by hand")
+
+
+def check_published(path: Path, file: PublishedFile) -> None:
+    """Raise a ValueError where a fetched file is not the one that was published."""
+    found, num_bytes = sha256_of([path])[path], path.stat().st_size
+    if not found.startswith(file.sha256) or file.bytes not in (None, num_bytes):
+        raise ValueError(
+            f"{path}: has {num_bytes:,} bytes and sha256 {found}, not those of {file.url}; "
+            "remove it and fetch it again"
+        )
 
 
 def _download(address: str, path: Path) -> None:

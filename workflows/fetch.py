@@ -37,13 +37,19 @@ class Arguments:
     """the weights of this LPIPS"""
     lpips_weights: Path = Path("weights")
     """with --lpips: folder for them"""
+    metrics: Annotated[bool, tyro.conf.arg(help="Inception, DINOv2 and CLIP, which measure")] = (
+        False
+    )
+    metrics_weights: Path = Path("weights")
+    """with --metrics: folder for Inception's file; the others go into the hub's cache"""
 
 
 def main(argv: list[str]) -> int:
     """Fetch what is asked for."""
     arguments: Arguments = parse(Arguments, "fetch", argv)
-    if arguments.config is None and not arguments.faces and arguments.lpips is None:
-        raise ValueError("relume fetch: name a preset, --faces or --lpips")
+    other = arguments.faces or arguments.lpips is not None or arguments.metrics
+    if arguments.config is None and not other:
+        raise ValueError("relume fetch: name a preset, --faces, --lpips or --metrics")
     console = Console()
     if arguments.config is not None:
         _fetch_preset(arguments.config, console)
@@ -54,6 +60,8 @@ def main(argv: list[str]) -> int:
 
         for file in FILES[arguments.lpips]:
             _fetch_file(arguments.lpips_weights / file.path, [file.url], console)
+    if arguments.metrics:
+        _fetch_measures(arguments.metrics_weights, console)
     return DONE
 
 
@@ -75,6 +83,20 @@ def _fetch_preset(config: Path, console: Console) -> None:
         console.result(f"{got.model}: {size(got.bytes)} in {got.folder}")
         if revision != got.commit:
             console.note(f'pin it with: revision = "{got.commit}"')
+
+
+def _fetch_measures(folder: Path, console: Console) -> None:
+    from models.features.vision_hub import HUB_MODELS
+    from models.generators.diffusers_pair.fetching import fetch_files
+    from models.published_files import MEASURES, check_published
+
+    for file in (one for files in MEASURES.values() for one in files):
+        _fetch_file(folder / file.path, [file.url], console)
+        check_published(folder / file.path, file)
+    for wanted in HUB_MODELS.values():
+        console.note(f"fetching {wanted.model}")
+        got = fetch_files(wanted.model, "main", wanted.files)
+        console.result(f"{got.model}: {size(got.bytes)} in {got.folder}")
 
 
 def _fetch_faces(arguments: Arguments, console: Console) -> None:

@@ -11,11 +11,13 @@ from pathlib import Path
 from models.quiet import quiet
 from models.tiny.deepface import write_deepface_onnx, write_deepface_pytorch
 from models.tiny.flux import write_flux
+from models.tiny.inception import write_inception
 from models.tiny.lora import write_lora
 from models.tiny.lpips import write_lpips
 from models.tiny.sd3 import write_sd3
 from models.tiny.sd15 import write_sd15
 from models.tiny.texts import write_as_published
+from models.tiny.vision import write_clip, write_dinov2
 from schemas.mistakes import nearest
 
 KINDS: Mapping[str, Callable[[Path], None]] = {
@@ -28,6 +30,9 @@ KINDS: Mapping[str, Callable[[Path], None]] = {
     "sd15": write_sd15,
     "deepface-onnx": write_deepface_onnx,
     "deepface-pytorch": write_deepface_pytorch,
+    "inception": write_inception,
+    "dinov2": write_dinov2,
+    "clip": write_clip,
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import hashlib
 import http.server
 import threading
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from models.published_files import fetch_file
+from models.published_files import MEASURES, PublishedFile, check_published, fetch_file
 
 CONTENT = bytes(range(256)) * 40
 
@@ -68,3 +69,21 @@ def test_a_download_that_breaks_off_is_no_file(server: str, tmp_path: Path) -> N
     with pytest.raises(ValueError, match="of 10240"):
         fetch_file(tmp_path / "model.onnx", [f"{server}/broken"])
     assert not list(tmp_path.iterdir())
+
+
+def test_another_file_than_the_published_one_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "weights.pth"
+    path.write_bytes(CONTENT)
+    whole = hashlib.sha256(CONTENT).hexdigest()
+    for known in (whole, whole[:8], ""):
+        for count in (len(CONTENT), None):
+            check_published(path, PublishedFile(path="x", url="u", sha256=known, bytes=count))
+    for known, count in (("0" * 8, None), (whole, 3)):
+        with pytest.raises(ValueError, match=r"has 10,240 bytes and sha256 .*fetch it again"):
+            check_published(path, PublishedFile(path="x", url="u", sha256=known, bytes=count))
+
+
+def test_what_measures_read_is_named_as_published() -> None:
+    for file in (one for files in MEASURES.values() for one in files):
+        assert file.url.endswith(file.path)
+        assert file.sha256 in file.path or len(file.sha256) == 64

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 from schemas.audit import AUDIT_SCHEMA, AuditRow
+from schemas.measure import FEATURE_SCHEMA, FeatureRow
 from schemas.name import NAME_SCHEMA, Name
 from schemas.records import check_record, column, record_schema, to_table
 from schemas.sample import (
@@ -47,6 +48,7 @@ PER_STAGE = {"seeds", "images"}
     ("record", "schema"),
     [
         (AuditRow, AUDIT_SCHEMA),
+        (FeatureRow, FEATURE_SCHEMA),
         (Selected, SELECTION_SCHEMA),
         (Name, NAME_SCHEMA),
         (PlannedSample, PLAN_SCHEMA),

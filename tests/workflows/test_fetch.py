@@ -201,7 +201,7 @@ def test_single_files_that_cannot_be_fetched_are_named(
 
     monkeypatch.setattr("urllib.request.urlopen", nobody)
     assert main(["fetch"]) == 2
-    assert "name a preset, --faces or --lpips" in capsys.readouterr().err
+    assert "name a preset, --faces, --lpips or --metrics" in capsys.readouterr().err
     assert main(["fetch", "--faces", "--weights", str(tmp_path)]) == 2
     told = capsys.readouterr().err
     assert f"{tmp_path}/.deepface/weights/age_model_weights.onnx: cannot be fetched" in told
@@ -211,3 +211,86 @@ def test_single_files_that_cannot_be_fetched_are_named(
     write("lpips", tmp_path / "here")
     assert main(["fetch", "--lpips", "alex", "--lpips-weights", str(tmp_path / "here")]) == 0
     assert "is here already" in capsys.readouterr().out
+
+
+def test_files_of_a_model_are_fetched_with_its_weights_or_not_at_all(
+    hub: tuple[str, list[str]], tmp_path: Path
+) -> None:
+    endpoint, served = hub
+    done = fetch_names(tmp_path / "none", endpoint, ["model_index.json"])
+    assert done.returncode != 0
+    assert "'tiny/flux': has no weights that transformers reads" in done.stderr
+    weights = Hub.folder / "pytorch_model.bin"
+    weights.write_bytes(bytes(100))
+    try:
+        done = fetch_names(tmp_path / "some", endpoint, ["model_index.json"])
+    finally:
+        weights.unlink()
+    assert done.returncode == 0, done.stderr
+    folder, num_bytes = done.stdout.split()
+    assert sorted(path.name for path in Path(folder).iterdir()) == [
+        "model_index.json",
+        "pytorch_model.bin",
+    ]
+    assert int(num_bytes) == 100 + (Hub.folder / "model_index.json").stat().st_size
+    assert "pytorch_model.bin" in served
+
+
+def fetch_names(home: Path, endpoint: str, names: list[str]) -> subprocess.CompletedProcess[str]:
+    program = (
+        "import sys\n"
+        "from models.generators.diffusers_pair.fetching import fetch_files\n"
+        "got = fetch_files('tiny/flux', 'main', sys.argv[1:])\n"
+        "print(got.folder, got.bytes)"
+    )
+    online = {key: value for key, value in os.environ.items() if key != "HF_HUB_OFFLINE"}
+    return subprocess.run(
+        [sys.executable, "-c", program, *names],
+        env=online | {"HF_ENDPOINT": endpoint, "HF_HOME": str(home)},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_metrics_are_fetched_and_checked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file that is here but is not the published one is refused before anything else."""
+    name = "weights-inception-2015-12-05-6726825d.pth"
+    (tmp_path / name).write_bytes(b"something else")
+    assert main(["fetch", "--metrics", "--metrics-weights", str(tmp_path)]) == 2
+    told = capsys.readouterr().err
+    assert f"{tmp_path / name}: has 14 bytes and sha256" in told
+    assert "remove it and fetch it again" in told
+
+
+def test_models_that_measure_are_fetched_from_the_hub(
+    hub: tuple[str, list[str]], tmp_path: Path
+) -> None:
+    endpoint, _ = hub
+    program = (
+        "import models.features.vision_hub as hub, models.published_files as single\n"
+        "import workflows.cli\n"
+        "single.MEASURES = {}\n"
+        "hub.HUB_MODELS = {'x': hub.HubModel(model='tiny/flux', files=('model_index.json',))}\n"
+        "raise SystemExit(workflows.cli.main(['fetch', '--metrics']))"
+    )
+    online = {key: value for key, value in os.environ.items() if key != "HF_HUB_OFFLINE"}
+    weights = Hub.folder / "model.safetensors"
+    weights.write_bytes(bytes(50))
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            env=online | {"HF_ENDPOINT": endpoint, "HF_HOME": str(tmp_path / "home")},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    finally:
+        weights.unlink()
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("tiny/flux: ")
+    assert f"snapshots/{COMMIT}" in done.stdout

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from models.generators.diffusers_pair.checkpoint import LOADED, find_checkpoint
 from schemas.endings import CannotGoOn
@@ -21,6 +23,28 @@ class Fetched:
 
 def fetch_model(model: str, revision: str) -> Fetched:
     """Bring a model into the hub's cache, whole; what is there already is not read again."""
+    _download(model, revision, LOADED)
+    checkpoint = find_checkpoint(model, revision)
+    files = [path for name in checkpoint.components for path in checkpoint.files(name)]
+    num_bytes = sum(path.stat().st_size for path in files)
+    return Fetched(model, checkpoint.revision, checkpoint.folder, num_bytes)
+
+
+def fetch_files(model: str, revision: str, names: Sequence[str]) -> Fetched:
+    """Bring these files of a model into the hub's cache, and its weights in one form.
+
+    That is model.safetensors, or pytorch_model.bin where the model has no other.
+    """
+    for weights in ("model.safetensors", "pytorch_model.bin"):
+        folder = _download(model, revision, {"allow_patterns": [*names, weights]})
+        if (folder / weights).exists():
+            num_bytes = sum(path.stat().st_size for path in folder.iterdir())
+            return Fetched(model, folder.name, folder, num_bytes)
+    raise ValueError(f"{model!r}: has no weights that transformers reads; name another model")
+
+
+def _download(model: str, revision: str, patterns: Mapping[str, Any]) -> Path:
+    """The folder that holds the revision; errors as lines."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
         GatedRepoError,
@@ -32,7 +56,7 @@ def fetch_model(model: str, revision: str) -> Fetched:
 
     page = f"https://huggingface.co/{model}"
     try:
-        snapshot_download(model, revision=revision, **LOADED)
+        return Path(snapshot_download(model, revision=revision, **patterns))
     except GatedRepoError:
         raise ValueError(
             f"{model!r}: is gated; accept its licence at {page}, and set HF_TOKEN"
@@ -53,10 +77,6 @@ def fetch_model(model: str, revision: str) -> Fetched:
         raise CannotGoOn(
             f"{model!r}: cannot be fetched: {why}; the same command continues"
         ) from error
-    checkpoint = find_checkpoint(model, revision)
-    files = [path for name in checkpoint.components for path in checkpoint.files(name)]
-    num_bytes = sum(path.stat().st_size for path in files)
-    return Fetched(model, checkpoint.revision, checkpoint.folder, num_bytes)
 
 
 def _first_line(error: BaseException) -> str:
