@@ -43,14 +43,19 @@ class HeadNetwork(nn.Module):
         self.check_sides(pictures)
         if detail_gain:
             # First, as a smaller number format would round faint detail away.
-            pictures = with_detail(pictures.float(), detail_gain)
+            pictures = with_detail(at_least_float32(pictures), detail_gain)
         return pictures.to(self.last.weight.dtype)
 
     def finish(self, pictures: Tensor, change: Tensor) -> Tensor:
         """The output in float32: the input plus the change, or the change through tanh."""
         # bfloat16 has 8 bits of mantissa: a sum in it would round away half a level of the input.
-        change = change.float()
-        return pictures.float() + change if self.residual_output else torch.tanh(change)
+        change = at_least_float32(change)
+        return at_least_float32(pictures) + change if self.residual_output else torch.tanh(change)
+
+
+def at_least_float32(values: Tensor) -> Tensor:
+    """Smaller number formats as float32; float64 stays, in which two programs can be compared."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 def with_detail(pictures: Tensor, gain: float) -> Tensor:

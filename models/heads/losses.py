@@ -12,6 +12,8 @@ from typing import Literal, NamedTuple
 from torch import Tensor
 from torch.nn import functional
 
+from models.heads.blocks import at_least_float32
+
 Structure = Literal["grad", "l1"]
 
 
@@ -42,12 +44,12 @@ class CycleLoss(NamedTuple):
 
 def l1(one: Tensor, other: Tensor) -> Tensor:
     """The mean absolute difference."""
-    return functional.l1_loss(one.float(), other.float())
+    return functional.l1_loss(at_least_float32(one), at_least_float32(other))
 
 
 def gradient_difference(one: Tensor, other: Tensor) -> Tensor:
     """GRAD: mean absolute difference of the steps to the next pixel, to the right and down."""
-    change = one.float() - other.float()
+    change = at_least_float32(one) - at_least_float32(other)
     right, down = change.diff(dim=-1), change.diff(dim=-2)
     return (right.abs().mean() + down.abs().mean()) / 2
 
@@ -66,12 +68,12 @@ def paired_loss(
 
 def scored_real(scores: Tensor) -> Tensor:
     """Least squares: how far scores are from 1."""
-    return (scores.float() - 1).square().mean()
+    return (at_least_float32(scores) - 1).square().mean()
 
 
 def scored_made(scores: Tensor) -> Tensor:
     """Least squares: how far scores are from 0."""
-    return scores.float().square().mean()
+    return at_least_float32(scores).square().mean()
 
 
 def discriminator_loss(on_real: Tensor, on_made: Tensor) -> Tensor:

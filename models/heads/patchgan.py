@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from models.heads.blocks import has_bias, norm_of, with_detail
+from models.heads.blocks import at_least_float32, has_bias, norm_of, with_detail
 from schemas.head import PatchganSettings
 
 _WIDEST = 8
@@ -55,7 +55,7 @@ class Patchgan(nn.Module):
         if self._detail_gain:
             pictures = with_detail(pictures, self._detail_gain)
         scores: Tensor = self.last(self.layers(pictures))
-        return scores.float()
+        return at_least_float32(scores)
 
 
 def _leaky() -> nn.LeakyReLU:
