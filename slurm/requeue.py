@@ -93,6 +93,9 @@ class Supervised:
 
     def _go(self, attempts: Attempts, attempt: Attempt, incarnation: Incarnation) -> None:
         """Say why this attempt ends, and ask for the next one where that is wanted."""
+        # Slurm signals every process of a step, and so the commands that ask and requeue as well.
+        for number in (signal.SIGTERM, signal.SIGUSR2, signal.SIGCONT):
+            signal.signal(number, signal.SIG_IGN)
         how = stopped_by(find_job(incarnation.raw_id), incarnation.restarts)
         attempts.end(attempt, how)
         print(f"saved step {attempt.saved_step}; {how}", flush=True)
@@ -145,7 +148,8 @@ def again_or_give_up(
         done = subprocess.run(
             ["scontrol", "requeue", incarnation.raw_id], capture_output=True, text=True, check=False
         )
-        if done.returncode == 0:
+        job = None if done.returncode == 0 else find_job(incarnation.raw_id)
+        if done.returncode == 0 or (job is not None and job.restarts > incarnation.restarts):
             print(f"requeued after attempt {attempt.restarts + 1}", flush=True)
             return
         why = f"Slurm does not requeue it: {done.stderr.strip()}"

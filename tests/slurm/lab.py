@@ -146,10 +146,10 @@ class Lab:
         self, where: str, command: Sequence[str | Path], check: bool, options: dict[str, Any]
     ) -> str:
         done = subprocess.run(
-            self._inside(where, command),
+            self._inside(where, command, options.pop("cwd", None)),
             env=self.environment(options),
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=options.pop("stderr", subprocess.STDOUT),
             text=True,
             check=False,
             **options,
@@ -158,10 +158,12 @@ class Lab:
             raise RuntimeError(f"{' '.join(map(str, command))}: {done.returncode}\n{done.stdout}")
         return done.stdout
 
-    def _inside(self, where: str, command: Sequence[str | Path]) -> list[str]:
+    def _inside(
+        self, where: str, command: Sequence[str | Path], cwd: Path | None = None
+    ) -> list[str]:
         return [
             *("nsenter", "--target", str(self._init[where]), *_NAMESPACES),
-            *(f"--wd={Path.cwd()}", "--", *map(str, command)),
+            *(f"--wd={cwd or Path.cwd()}", "--", *map(str, command)),
         ]
 
     def _begin(self, where: str, words: Sequence[str]) -> None:
