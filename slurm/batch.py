@@ -56,7 +56,7 @@ def end(run: Path, limits: SlurmSettings, incarnation: Incarnation, code: int) -
     if attempt.ended != "lost":  # the first rank has decided already
         return code or 1
     job = find_job(incarnation.raw_id)
-    if job is None or job.state != "RUNNING":
+    if job is None or not job.running:
         return code or 1  # cancelled or requeued while the ranks ended
     why, wrong_input = last_words(run, incarnation, code)
     if job.preempted:

@@ -96,11 +96,14 @@ class Supervised:
         # Slurm signals every process of a step, and so the commands that ask and requeue as well.
         for number in (signal.SIGTERM, signal.SIGUSR2, signal.SIGCONT):
             signal.signal(number, signal.SIG_IGN)
-        how = stopped_by(find_job(incarnation.raw_id), incarnation.restarts)
+        job = find_job(incarnation.raw_id)
+        how = stopped_by(job, incarnation.restarts)
         attempts.end(attempt, how)
         print(f"saved step {attempt.saved_step}; {how}", flush=True)
         if how in ("preempted", "time limit"):
             again_or_give_up(attempts, attempt, incarnation, self.limits)
+        elif how == "cancelled":
+            raise SystemExit(1)  # nobody has to wait until Slurm loses its patience
 
 
 class _Asked:
@@ -134,7 +137,7 @@ def stopped_by(job: Job | None, restarts: int) -> How:
     """Which of Slurm's reasons made a job stop."""
     if job is None:
         return "cancelled"
-    if job.state == "RUNNING":
+    if job.running:
         return "preempted" if job.preempted else "time limit"
     return "requeued" if job.restarts > restarts else "cancelled"
 

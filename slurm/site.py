@@ -22,6 +22,23 @@ _PATIENCE_S = 90.0
 _TIMEOUT_S = 60.0
 _FIELD = re.compile(r"(?:^|\s)([A-Za-z][A-Za-z0-9/:_-]*)=(.*?)(?=\s[A-Za-z][A-Za-z0-9/:_-]*=|$)")
 _NO_SUCH_JOB = "Invalid job id"
+# What a job never comes back from by itself.
+ENDED = frozenset(
+    [
+        "BOOT_FAIL",
+        "CANCELLED",
+        "COMPLETED",
+        "DEADLINE",
+        "FAILED",
+        "NODE_FAIL",
+        "OUT_OF_MEMORY",
+        "PREEMPTED",
+        "REVOKED",
+        "TIMEOUT",
+    ]
+)
+# While Slurm sends it a signal, a running job is SIGNALING.
+_RUNNING = frozenset({"RUNNING", "SIGNALING", "STOPPED", "SUSPENDED", "RESIZING"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +56,12 @@ class Job:
     @property
     def outstanding(self) -> bool:
         """Whether it runs or will run."""
-        return self.state in ("PENDING", "RUNNING", "SUSPENDED", "COMPLETING", "CONFIGURING")
+        return self.state not in ENDED
+
+    @property
+    def running(self) -> bool:
+        """Whether its processes are meant to go on."""
+        return self.state in _RUNNING
 
 
 def require_slurm() -> None:

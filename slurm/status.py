@@ -74,7 +74,7 @@ def _status(folder: Path, name: str, job: str, run: Path) -> JobStatus:
         done=last is not None and last.ended in DONE,
         attempts=len(attempts),
         saved_step=max((one.saved_step for one in attempts), default=0),
-        nodes=found.nodes if found and found.state == "RUNNING" else "",
+        nodes=found.nodes if found and found.running else "",
         last_error=_last_error(folder, found, attempts),
         log=log_path(folder, job),
     )

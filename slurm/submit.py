@@ -173,7 +173,9 @@ _GO_ON = 'code=$?; [ "$code" = 3 ] && exit 0; [ "$code" = 0 ] || exit "$code"'
 
 def _environment(request: JobRequest) -> list[str]:
     settings = request.settings
-    lines = [f"module load {shlex.quote(name)}" for name in settings.modules]
+    # Slurm signals the script as well, and it has to outlive its ranks.
+    lines = ["trap '' TERM"]
+    lines += [f"module load {shlex.quote(name)}" for name in settings.modules]
     lines += [f"export {key}={shlex.quote(value)}" for key, value in settings.environment.items()]
     lines.append(f"export PYTHONPATH={_quoted(request.folder / CODE)}")
     if not settings.wrapper:

@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from slurm.site import ENDED
 from tests.slurm.lab import Lab, until, why_not
 from workflows import generate, plan
 
@@ -138,12 +139,8 @@ class Submitted:
 
     def wait_for_end(self) -> None:
         """Go on when Slurm has nothing left to do for this job."""
-        waiting = ["PENDING", "RUNNING", "COMPLETING", "SUSPENDED", "CONFIGURING", "REQUEUED"]
-        until(
-            lambda: self.lab.show(self.job)["JobState"] not in waiting,
-            f"the end of job {self.job}",
-            300,
-        )
+        ended = lambda: self.lab.show(self.job)["JobState"] in ENDED  # noqa: E731
+        until(ended, f"the end of job {self.job}", 300)
 
     def wait_for_state(self, state: str) -> None:
         """Go on when Slurm says this of the job."""

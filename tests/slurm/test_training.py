@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 
 from torch import Tensor
@@ -35,9 +36,13 @@ def test_preempted_by_a_higher_partition(
 
 
 def test_out_of_time(lab: Lab, train: Train, undisturbed: dict[str, Tensor]) -> None:
-    job = train("out-of-time", "--record.save-every-steps", "100")
+    job = train("out-of-time")
     job.wait_for(3)
-    lab.run("scontrol", "update", f"jobid={job.job}", "endtime=now+20")
+    # Slurm looks every 30 s; meanwhile one rank stands still, or the run would be over before.
+    signal_rank(lab, "node3", "STOP")
+    lab.run("scontrol", "update", f"jobid={job.job}", "endtime=now+80")
+    time.sleep(35)
+    signal_rank(lab, "node3", "CONT")
     job.wait_for_end()
     assert job.ends() == ["time limit", "finished"]
     assert_same_end(job, undisturbed)
@@ -48,7 +53,7 @@ def test_a_killed_rank_ends_the_others_and_is_tried_again(
 ) -> None:
     job = train("killed-rank")
     job.wait_for(3)
-    kill_rank(lab, "node3")
+    signal_rank(lab, "node3", "KILL")
     job.wait_for_end()
     assert job.ends() == ["failed", "finished"]
     assert job.attempts()[0]["why"] == "a process was ended by signal 9, perhaps out of memory"
@@ -108,8 +113,11 @@ def test_the_controller_restarts(lab: Lab, train: Train, undisturbed: dict[str, 
     assert_same_end(job, undisturbed)
 
 
-def kill_rank(lab: Lab, node: str) -> None:
-    """SIGKILL for the process that trains on a node."""
+def signal_rank(lab: Lab, node: str, name: str) -> None:
+    """Send a signal to the process that trains on a node."""
     lab.on(
-        node, "sh", "-c", "kill -9 $(ps -eo pid,args | awk '/[s]ubmitit.core._submit/ {print $1}')"
+        node,
+        "sh",
+        "-c",
+        f"kill -{name} $(ps -eo pid,args | awk '/[s]ubmitit.core._submit/ {{print $1}}')",
     )
