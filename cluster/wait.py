@@ -1,6 +1,7 @@
-"""Waits until all nodes of a job have joined its Ray cluster: `python -m cluster.wait`.
+"""Waits until all nodes of a job have joined its Ray cluster.
 
-    ADDRESS SECONDS NODE...    0 when all are there; 1, naming those that are not
+`python -m cluster.wait ADDRESS SECONDS NODE...` ends with 0 when all are there, and with 1, naming
+those that are not.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def main(argv: Sequence[str]) -> int:
     missing = missing_nodes(address, nodes, float(seconds))
     if missing:
         print(
-            f"error: after {seconds} s Ray is not up on {', '.join(missing)}; see their words above",
+            f"error: after {seconds} s Ray is not up on {', '.join(missing)}; see above",
             file=sys.stderr,
         )
         return 1

@@ -6,7 +6,8 @@
 
 # Every job has ports of its own, so that several may share a node.
 base=$((20000 + SLURM_JOB_ID % 1500 * 8))
-temp=/tmp/ray-$SLURM_JOB_ID.${SLURM_RESTART_COUNT:-0}
+# Of each node alone, and short, as Unix sockets lie in it.
+temp=${RELUME_LOCAL:-/tmp}/ray-$SLURM_JOB_ID.${SLURM_RESTART_COUNT:-0}
 
 # Whoever has the token may run code here: it is this job's alone, and only its owner can read it.
 export RAY_AUTH_MODE=token

@@ -24,18 +24,8 @@ _FIELD = re.compile(r"(?:^|\s)([A-Za-z][A-Za-z0-9/:_-]*)=(.*?)(?=\s[A-Za-z][A-Za
 _NO_SUCH_JOB = "Invalid job id"
 # What a job never comes back from by itself.
 ENDED = frozenset(
-    [
-        "BOOT_FAIL",
-        "CANCELLED",
-        "COMPLETED",
-        "DEADLINE",
-        "FAILED",
-        "NODE_FAIL",
-        "OUT_OF_MEMORY",
-        "PREEMPTED",
-        "REVOKED",
-        "TIMEOUT",
-    ]
+    {"BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL"}
+    | {"OUT_OF_MEMORY", "PREEMPTED", "REVOKED", "TIMEOUT"}
 )
 # While Slurm sends it a signal, a running job is SIGNALING.
 _RUNNING = frozenset({"RUNNING", "SIGNALING", "STOPPED", "SUSPENDED", "RESIZING"})
