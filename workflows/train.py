@@ -106,7 +106,7 @@ def _train_here(work: RunTraining, processes: int) -> int:
         raise ValueError(
             f"--processes {processes}: torchrun has started {ranks.count} already; leave it out"
         )
-    with _stop_asked() as asked:
+    with stop_asked() as asked:
         if work.here(processes, ranks, lambda: asked.number is not None) == "stopped":
             raise Terminated("SIGTERM") if asked.number == signal.SIGTERM else KeyboardInterrupt
     return DONE
@@ -118,7 +118,7 @@ class _Asked:
 
 
 @contextmanager
-def _stop_asked() -> Iterator[_Asked]:
+def stop_asked() -> Iterator[_Asked]:
     """SIGTERM and Ctrl-C are kept until a step is done; a second Ctrl-C does not wait."""
     asked = _Asked()
 
