@@ -7,9 +7,10 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from torch import Tensor
+
 from tests.slurm.conftest import ROOT, Submitted, differing
 from tests.slurm.lab import Lab, until
-from torch import Tensor
 
 
 def test_sixteen_ranks_survive_a_preemption(lab: Lab, train: Callable[..., Submitted]) -> None:
