@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from statistics import fmean
 
-from schemas.sweep import Grid, SweepConfig
-from tasks.figure_style import COLOURS, MARKERS, new_figure, plain_axes, styled, write_figure
+from matplotlib.axes import Axes
+
+from schemas.sweep import PHASES, Grid, SweepConfig
+from tasks.figure_style import COLOURS, MARKERS, PAPER, new_figure, plain_axes, styled, write_figure
 from tasks.sweep_results import PARTS, CellResult, Standing, standings
 from tasks.text_tables import Table, number
 
@@ -46,33 +49,49 @@ def markdown(tables: Sequence[Table]) -> str:
 
 
 def draw_sweep(results: Sequence[CellResult], folder: Path) -> None:
-    """Closure against what is kept of the source, a point for each cell."""
+    """Closure against what is kept of the source: hollow the first phase, filled the second."""
     with styled():
-        figure = new_figure(3.2)
+        figure = new_figure(3.6)
         axes = figure.subplots()
-        for number_, name in enumerate(sorted({one.cell.grid for one in results})):
-            mine = [one for one in results if one.cell.grid == name and _seen(one)]
-            axes.scatter(
-                [one.identity for one in mine],
-                [one.closure for one in mine],
-                color=COLOURS[number_ % len(COLOURS)],
-                marker=MARKERS[number_ % len(MARKERS)],
-                label=name,
-            )
-            for one in mine:
-                told = ", ".join(f"{value:g}" for value in one.cell.values.values())
-                axes.annotate(
-                    told,
-                    (one.identity, one.closure),
-                    textcoords="offset points",
-                    xytext=(4, 3),
-                    fontsize=6.5,
-                )
+        plain_axes(axes, grid="y")
+        for index, grid in enumerate(dict.fromkeys(one.cell.grid for one in results)):
+            mine = [one for one in results if one.cell.grid == grid and _seen(one)]
+            _draw_grid(axes, mine, grid, COLOURS[index % len(COLOURS)], MARKERS[index % 6])
         axes.set_xlabel("kept of the source (SSIM of outputs to sources)")
         axes.set_ylabel("closure of the gap")
-        plain_axes(axes, grid="y")
-        axes.legend()
+        axes.margins(x=0.15, y=0.12)
+        if axes.get_legend_handles_labels()[0]:
+            figure.legend(loc="outside upper left", ncols=4)
         write_figure(figure, folder, "sweep")
+
+
+def _draw_grid(
+    axes: Axes, results: Sequence[CellResult], grid: str, colour: str, marker: str
+) -> None:
+    """A point for each place and phase: the mean of its seeds, with a bar to both ends."""
+    for phase in PHASES:
+        places: dict[str, list[CellResult]] = {}
+        for one in results:
+            if one.cell.phase == phase:
+                places.setdefault(one.cell.place, []).append(one)
+        by_identity = sorted(places.values(), key=lambda one: fmean(r.identity for r in one))
+        for number_, members in enumerate(by_identity):
+            closures = [one.closure for one in members]
+            x, y = fmean(one.identity for one in members), fmean(closures)
+            axes.errorbar(
+                [x],
+                [y],
+                yerr=[[y - min(closures)], [max(closures) - y]],
+                fmt=marker,
+                color=colour,
+                markerfacecolor=PAPER if phase == "screen" else colour,
+                linewidth=0.8,
+                label=f"{grid}, {phase}" if number_ == 0 else None,
+            )
+            told = ", ".join(f"{value:g}" for value in members[0].cell.values.values())
+            # One label above, its neighbour's below.
+            place = (5, 4) if number_ % 2 == 0 else (5, -9)
+            axes.annotate(told, (x, y), textcoords="offset points", xytext=place, fontsize=6.5)
 
 
 def _printed(grid: Grid, results: Sequence[CellResult], told: str) -> Table:
