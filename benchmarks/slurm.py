@@ -228,7 +228,11 @@ def main() -> int:
     ratio = medians["job"] / medians["srun"]
     print(f"first all-reduce of {ranks} ranks: {medians['job']:.1f} s as a job")
     print(f"  {medians['srun']:.1f} s by srun; ratio {ratio:.2f}, target {START_LIMIT}")
-    stopped, fresh, again = stop_and_again(chosen.folder / "stop", chosen.data, chosen.nodes)
+    measured = []
+    for _ in range(chosen.rounds):
+        measured.append(stop_and_again(chosen.folder / "stop", chosen.data, chosen.nodes))
+        _wait_for_quiet()
+    stopped, fresh, again = (statistics.median(times) for times in zip(*measured, strict=True))
     print(f"saved {stopped:.2f} s after the signal, target {STOP_LIMIT_S:g}")
     print(f"first step {again:.1f} s after a requeued attempt's begin, {fresh:.1f} s after a fresh")
     print(f"  one's; ratio {again / fresh:.2f}, target {AGAIN_LIMIT}")
