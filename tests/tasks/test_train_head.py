@@ -224,7 +224,7 @@ def test_what_is_kept(job: Callable[..., TrainJob]) -> None:
     epochs = [event for event in told if isinstance(event, EpochEnded)]
     assert len(epochs) == len(list((run / "grids").glob("*.png"))) == 2
     assert epochs[0].best
-    assert set(epochs[0].measured) == {"closure", "ssim_cycle"}
+    assert set(epochs[0].measured) == {"closure", "ssim_cycle", "ssim_source"}
 
 
 def test_another_config_is_named(job: Callable[..., TrainJob]) -> None:
