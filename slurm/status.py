@@ -100,5 +100,13 @@ def _last_error(folder: Path, found: Job | None, attempts: list[Attempt]) -> str
     if wrong:
         return told(wrong[-1])
     if found is not None and found.state in ("FAILED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY"):
-        return f"{found.state}, exit code {found.exit_code}; see {log_path(folder, found.id)}"
+        return _in_log(log_path(folder, found.id)) or f"{found.state}, {found.exit_code}"
     return ""
+
+
+def _in_log(log: Path) -> str:
+    """The last error that a batch script wrote before any attempt began."""
+    if not log.exists():
+        return ""
+    lines = log.read_text(errors="replace").splitlines()
+    return next((line for line in reversed(lines) if line.startswith("error: ")), "")[7:]

@@ -182,7 +182,7 @@ def _environment(request: JobRequest) -> list[str]:
         python = shlex.quote(settings.python or sys.executable)
         lines.append(
             f"[ -x {python} ] || "
-            f"{{ echo error: {python} is not on $(hostname), see slurm.python; exit 1; }}"
+            f"{{ echo 'error: '{python}' is not on '$(hostname)', see slurm.python'; exit 1; }}"
         )
     return lines
 

@@ -51,6 +51,22 @@ def test_wrong_input_is_not_tried_again(lab: Lab, train: Train, shared: Path) ->
     assert "no CUDA device is seen" in str(attempt["why"])
 
 
+def test_a_node_without_the_interpreter(lab: Lab, train: Train) -> None:
+    job = train("no-python", "--slurm.nodes", "1", "--slurm.python", "/nowhere/python")
+    job.wait_for_end()
+    assert job.ends() == []
+    listed = lab.run(*relume("jobs", job.run), check=False, cwd=ROOT)
+    assert "/nowhere/python is not on node" in listed
+    assert "see slurm.python" in listed
+
+
+def test_shards_on_the_nodes_own_disks(lab: Lab, train: Train) -> None:
+    job = train("staged", "--slurm.nodes", "2", "--stage-to", "/tmp/local")
+    job.wait_for_end()
+    assert job.ends() == ["finished"]
+    assert "shards from /tmp/local/pairs-" in job.log()
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [
