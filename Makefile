@@ -8,10 +8,10 @@ PEERS := .venv-peers
 PEERS_READY := $(PEERS)/.ready
 PACKAGES := workflows cluster slurm tasks models metrics shards schemas
 
-.PHONY: help setup peers demo test check format faults bench lock clean
+.PHONY: help setup peers demo test check format faults slurm-lab bench lock clean
 
 help:  ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 setup: $(READY)  ## make .venv from requirements.lock
 
@@ -50,6 +50,9 @@ format: $(READY)  ## rewrite the sources in the one style
 
 faults: $(READY)  ## kill a driver on Ray at two hundred seeded moments; takes half an hour
 	RELUME_FAULTS=200 $(BIN)/pytest -s -k killed_at_any_moment tests/workflows/test_generate_on_ray.py
+
+slurm-lab: $(READY)  ## a Slurm of four nodes on this machine, and a shell on its login host; needs root
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/slurm/lab.py
 
 bench: $(READY)  ## the benchmarks of docs/benchmarks.md
 	@for name in painter shard_writing random_reads verify names orchestration audit gallery; do \

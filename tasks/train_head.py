@@ -87,9 +87,17 @@ class Training:
             else None
         )
         yield self._started()
+        if self._converged():  # and was asked for again
+            yield TrainingEnded(
+                how="converged", epoch=self._at.epoch, steps_done=self._at.steps_done
+            )
+            return
         for phase, epochs in self._samples.phases():
             if self._at.epoch >= epochs.stop:
                 continue
+            if self._at.epoch == epochs.start and self._at.step == 0:
+                for pool in self._learner.pools.values():
+                    pool.clear()  # pictures of another size
             how = yield from self._phase(
                 phase, range(max(self._at.epoch, epochs.start), epochs.stop)
             )
@@ -103,9 +111,6 @@ class Training:
     def _phase(self, phase: Phase, epochs: range) -> Generator[TrainingEvent, None, Any]:
         order = self._samples.order(phase)
         pictures = self._samples.pictures(phase, order)
-        if self._at.step == 0:
-            for pool in self._learner.pools.values():
-                pool.clear()  # pictures of another size
         ready = batches(pictures, order, self._config.data, epochs, self._at.step)
         for epoch in epochs:
             self._set_learning_rate(epoch)
@@ -185,7 +190,11 @@ class Training:
         yield EpochEnded(
             epoch=epoch + 1, steps_done=self._at.steps_done, measured=measured, best=is_best
         )
-        return settings.patience is not None and self._best.since >= settings.patience
+        return self._converged()
+
+    def _converged(self) -> bool:
+        patience = self._config.validation.patience
+        return patience is not None and self._best.since >= patience
 
     # --- what is kept
 

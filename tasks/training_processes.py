@@ -16,6 +16,7 @@ from pathlib import Path
 
 import torch
 from torch import distributed
+from torch._C._distributed_c10d import Store
 
 from schemas.endings import CannotGoOn
 from schemas.run import FileIdentity
@@ -62,9 +63,11 @@ def agree(job: TrainJob, processes: int, selection: Path | None) -> list[str]:
     )
 
 
-def train_here(job: TrainJob, ranks: Ranks, stop: Callable[[], bool]) -> Iterator[TrainingEvent]:
-    """Train as one process, which has found the others by the environment if there are some."""
-    join(ranks, job.config.numerics.device)
+def train_here(
+    job: TrainJob, ranks: Ranks, stop: Callable[[], bool], store: Store | None = None
+) -> Iterator[TrainingEvent]:
+    """Train as one process, which finds the others by a store, or else by the environment."""
+    join(ranks, job.config.numerics.device, store)
     try:
         yield from Training(job, ranks, stop).run()
     finally:

@@ -35,7 +35,7 @@ class TrainingSamples:
     def __init__(self, job: TrainJob, ranks: Ranks) -> None:
         self._job, self._ranks = job, ranks
         self.run: Run = read_run(job.dataset)
-        self._rows = Reader(job.dataset, "train").rows.select(["id", "name", "nconst"])
+        self._rows = Reader(job.dataset, "train").rows.select(["id", "name", "nconst", "shard"])
         ids = self._rows.column("id").to_pylist()
         plan = read_plan(job.dataset)
         fractions = {phase.fraction for phase in job.config.phase}
@@ -75,6 +75,12 @@ class TrainingSamples:
     def side_px(self, phase: Phase) -> int:
         """The side of a phase's crops."""
         return crop_side_px(self.run.config.dataset.size_px, phase)
+
+    def shards(self) -> list[str]:
+        """The shards that hold these samples."""
+        places = sorted({int(place) for places in self._positions.values() for place in places})
+        found: list[str] = self._rows.column("shard").take(places).unique().to_pylist()
+        return found
 
     def num_steps(self) -> int:
         """Steps of the whole run."""

@@ -51,7 +51,9 @@ class Validation:
         self._known: dict[Stage, NDArray[np.float64]] = {}
 
     def measure(self, learner: Learner, head: HeadNetwork) -> dict[str, float]:
-        """The closure of the gap; the loss of Eq. 1, or the full cycle's SSIM, where there is one.
+        """The closure of the gap, what outputs keep of their sources, and what the objective adds.
+
+        That is the loss of Eq. 1, or the full cycle's SSIM.
 
         All values are means over the pairs, but for the closure, which is of their features.
         """
@@ -62,6 +64,8 @@ class Validation:
             sources = [self._picture(position, "source") for position in positions]
             outputs = enhance(sources, _BATCH)
             features.append(self._features.of_levels(outputs))
+            for source, output in zip(sources, outputs, strict=True):
+                sums["ssim_source"] = sums.get("ssim_source", 0.0) + ssim(source, output)
             for name, value in self._of_objective(learner, head, positions, outputs):
                 sums[name] = sums.get(name, 0.0) + value
         measured = self._means(sums)

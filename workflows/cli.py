@@ -35,6 +35,8 @@ VERBS = {
     "curate": "choose samples by what an audit found, to a target",
     "gallery": "make static pages to look through a dataset, with an audit's findings",
     "train": "train a head on a dataset of pairs, or continue",
+    "sweep": "train a grid of heads in two phases, and say which one to take",
+    "jobs": "say how the Slurm jobs of a run or a sweep stand",
 }
 _WRONG_PATHS = {
     errno.ENOENT: "check the path",

@@ -8,18 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import tyro
 
 from workflows.cli import DONE, Terminated, parse_known, run_verb
-from workflows.console import Console, counted
 
 if TYPE_CHECKING:
-    from schemas.train import TrainConfig
-    from schemas.training import TrainingEnded, TrainingEvent
-    from tasks.training_samples import TrainJob
-    from workflows.console import Advance
+    from schemas.slurm import SlurmSettings
+    from workflows.run_training import RunTraining
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,60 +39,77 @@ class Arguments:
     """processes on this machine that train together, one per GPU; under torchrun leave it out"""
     weights: Path = Path("weights")
     """folder of published weights, where LPIPS is asked for"""
+    launcher: Literal["local", "slurm"] = "local"
+    """where to train: on this machine, or as a job by the preset's [slurm] section, whose settings
+    can be given too: --slurm.nodes 4 --slurm.partition gpu"""
+    wait: bool = False
+    """with --launcher slurm: show how it goes until it ends; Ctrl-C leaves the job alone"""
+    dry_run: bool = False
+    """with --launcher slurm: print the batch script, and submit nothing"""
+    stage_to: Path | None = None
+    """folder on each node's own disk to copy the used shards to first, for example /local/$USER"""
 
 
 def main(argv: list[str]) -> int:
     """Train a head."""
     arguments, overrides = parse_known(Arguments, "train", argv)
-    config = _config(arguments.config, overrides)
-    if arguments.processes < 1:
-        raise ValueError(f"--processes {arguments.processes}: should be at least 1")
+    for_slurm = [word for word in overrides if word.startswith("--slurm.")]
+    work, slurm = _asked_for(arguments, overrides)
+    if arguments.launcher == "slurm":
+        from workflows.launch import launch
 
-    from schemas.training import TrainingEnded
-    from tasks.ranks import ranks_of
-    from tasks.selection_file import read_selection, selected_ids
-    from tasks.training_processes import agree, train_here, train_in_processes
-    from tasks.training_samples import TrainJob
+        return launch(work, slurm, dry_run=arguments.dry_run, wait=arguments.wait)
+    if arguments.wait or arguments.dry_run or for_slurm:
+        raise ValueError("--wait, --dry-run and --slurm: belong to --launcher slurm; add it")
+    return _train_here(work, arguments.processes)
 
-    ranks, console = ranks_of(os.environ), Console()
-    if ranks.count > 1 and arguments.processes > 1:
-        raise ValueError(
-            f"--processes {arguments.processes}: torchrun has started {ranks.count} already; "
-            "leave it out"
-        )
-    selection = None
-    if arguments.selection is not None:
-        selection = selected_ids(read_selection(arguments.selection, arguments.data))
-    job = TrainJob(
-        config=config,
+
+def _asked_for(arguments: Arguments, words: list[str]) -> tuple[RunTraining, SlurmSettings]:
+    """What to train, and how to ask Slurm for it."""
+    from schemas.overrides import parse_overrides
+    from schemas.slurm import SlurmSettings, slurm_settings
+    from schemas.train import TrainConfig, train_config
+    from workflows.run_training import RunTraining
+
+    for_slurm, for_training = _split(words)
+    work = RunTraining(
+        config=train_config(arguments.config, parse_overrides(TrainConfig, for_training)),
         dataset=arguments.data.absolute(),
         run=arguments.out.absolute(),
-        selection=selection,
+        selection=None if arguments.selection is None else arguments.selection.absolute(),
         weights=arguments.weights.absolute(),
+        stage_to=arguments.stage_to,
     )
-    if ranks.first:
-        for difference in agree(job, max(ranks.count, arguments.processes), arguments.selection):
-            console.warn(f"begun elsewhere, so weights may differ in the last digits: {difference}")
-    with _stop_asked() as asked:
-        stop = lambda: asked.number is not None  # noqa: E731
-        if arguments.processes > 1:
-            events = train_in_processes(job, arguments.processes, stop)
-        else:
-            events = train_here(job, ranks, stop)
-        if ranks.first:
-            ended = _watch(console, job, events)
-        else:
-            ended = [event for event in events if isinstance(event, TrainingEnded)][-1]
-        if ended.how == "stopped":
+    slurm = slurm_settings(arguments.config, parse_overrides(SlurmSettings, for_slurm))
+    return work, slurm
+
+
+def _split(words: list[str]) -> tuple[list[str], list[str]]:
+    """Words of `--slurm.` options without that, and the others."""
+    of_slurm: list[str] = []
+    others: list[str] = []
+    into = others
+    for word in words:
+        if word.startswith("--"):
+            into = of_slurm if word.startswith("--slurm.") else others
+        into.append(word.replace("--slurm.", "--", 1) if into is of_slurm else word)
+    return of_slurm, others
+
+
+def _train_here(work: RunTraining, processes: int) -> int:
+    if processes < 1:
+        raise ValueError(f"--processes {processes}: should be at least 1")
+    from tasks.ranks import ranks_of
+
+    ranks = ranks_of(os.environ)
+    if ranks.count > 1 and processes > 1:
+        raise ValueError(
+            f"--processes {processes}: torchrun has started {ranks.count} already; leave it out"
+        )
+    with stop_asked() as asked:
+        if work.here(processes, ranks, lambda: asked.number is not None) == "stopped":
             raise Terminated("SIGTERM") if asked.number == signal.SIGTERM else KeyboardInterrupt
     return DONE
-
-
-def _config(path: Path, words: list[str]) -> TrainConfig:
-    from schemas.overrides import parse_overrides
-    from schemas.train import TrainConfig, train_config
-
-    return train_config(path, parse_overrides(TrainConfig, words))
 
 
 @dataclass
@@ -104,7 +118,7 @@ class _Asked:
 
 
 @contextmanager
-def _stop_asked() -> Iterator[_Asked]:
+def stop_asked() -> Iterator[_Asked]:
     """SIGTERM and Ctrl-C are kept until a step is done; a second Ctrl-C does not wait."""
     asked = _Asked()
 
@@ -119,60 +133,6 @@ def _stop_asked() -> Iterator[_Asked]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _watch(console: Console, job: TrainJob, events: Iterator[TrainingEvent]) -> TrainingEnded:
-    """Draw what happens; how it ended."""
-    from schemas.training import TrainingEnded, TrainingStarted
-
-    started = next(events)
-    assert isinstance(started, TrainingStarted)
-    steps_left = started.steps - started.steps_done
-    console.note(
-        f"{counted(started.samples, 'sample')}, {started.parameters:,} parameters, "
-        f"{counted(started.epochs, 'epoch')} of {started.steps // started.epochs:,} steps, "
-        f"on {started.device}"
-    )
-    if started.steps_done:
-        console.note(f"continues after step {started.steps_done:,} of {started.steps:,}")
-    with console.progress("training", "steps", steps_left) as advance:
-        for event in events:
-            if isinstance(event, TrainingEnded):
-                ended = event
-            else:
-                _draw(console, event, advance, started.steps_done)
-    _tell_end(console, job, ended)
-    return ended
-
-
-def _draw(console: Console, event: TrainingEvent, advance: Advance, steps_before: int) -> None:
-    from schemas.training import Alarm, EpochEnded, LeftOut, Stepped
-
-    match event:
-        case Stepped():
-            loss = event.losses.get("loss")
-            told = "" if loss is None else f"loss {loss:.3f}, "
-            also = f"{told}{event.images_per_s:,.1f} images/s"
-            advance(event.steps_done - steps_before, also=also)
-        case EpochEnded() if event.measured:
-            values = ", ".join(f"{name} {value:.3f}" for name, value in event.measured.items())
-            best = ", the best so far" if event.best else ""
-            console.note(f"epoch {event.epoch}: {values}{best}")
-        case LeftOut():
-            console.warn(f"{event.sample}: {event.why}; another one stood in for it")
-        case Alarm():
-            console.warn(event.what)
-
-
-def _tell_end(console: Console, job: TrainJob, ended: TrainingEnded) -> None:
-    head = job.run / "head"
-    if ended.how == "stopped":
-        console.note(f"{job.run}: stopped after step {ended.steps_done:,}, state saved")
-        return
-    how = {"finished": "all epochs are done", "converged": "nothing better for a while"}[ended.how]
-    console.heading(f"{job.run}: {how}")
-    console.facts({"head": head, "epochs": ended.epoch, "steps": f"{ended.steps_done:,}"})
-    console.note(f"next: relume enhance {head} PICTURES --out FOLDER")
 
 
 if __name__ == "__main__":

@@ -157,6 +157,25 @@ def test_stopped_after_some_step_and_continued(kind: str, job: Callable[..., Tra
     assert_same(whole.run, stopped.run)
 
 
+def test_stopped_between_two_epochs_of_a_phase(job: Callable[..., TrainJob]) -> None:
+    phase = {"phase": [{"epochs": 2, "crop_px": 60, "batch_size": 8}]}
+    told = train(job(run="whole", **phase))
+    stopped = job(run="stopped", **phase)
+    # The pools of earlier pictures go on from one epoch to the next.
+    assert train(stopped, stop_after(told[-1].steps_done // 2))[-1].epoch == 1
+    train(stopped)
+    assert_same(job(run="whole").run, stopped.run)
+
+
+def test_what_has_converged_is_not_trained_again(job: Callable[..., TrainJob]) -> None:
+    phase = {"phase": [{"epochs": 9, "crop_px": 60, "batch_size": 8}]}
+    patient = job(**phase, validation={"count": 3, "grid": 2, "patience": 1})
+    ended = train(patient)[-1]
+    assert ended.how == "converged"
+    assert ended.epoch < 9
+    assert train(patient)[1:] == [ended]
+
+
 def _without_speed(line: str) -> dict[str, Any]:
     told = json.loads(line)
     told.pop("images_per_s", None)
@@ -205,7 +224,7 @@ def test_what_is_kept(job: Callable[..., TrainJob]) -> None:
     epochs = [event for event in told if isinstance(event, EpochEnded)]
     assert len(epochs) == len(list((run / "grids").glob("*.png"))) == 2
     assert epochs[0].best
-    assert set(epochs[0].measured) == {"closure", "ssim_cycle"}
+    assert set(epochs[0].measured) == {"closure", "ssim_cycle", "ssim_source"}
 
 
 def test_another_config_is_named(job: Callable[..., TrainJob]) -> None:

@@ -40,8 +40,10 @@ def test_help_lists_exactly_the_verbs_that_are_there() -> None:
         "deadline",
         "filling",
         "in_process",
+        "launch",
         "phases",
         "pilot",
+        "run_training",
         "workers",
     }
     rest = {"__init__", "cli", *parts}

@@ -1,0 +1,222 @@
+"""`relume sweep`: trains a grid of heads in two phases, and says which one to take."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import tyro
+
+from workflows.cli import DONE, INCOMPLETE, Terminated, parse_known, run_verb
+from workflows.console import Console, counted
+
+if TYPE_CHECKING:
+    from schemas.slurm import SlurmSettings
+    from schemas.sweep import Cell, SweepConfig
+    from slurm.submit import JobRequest
+    from tasks.sweep_results import CellResult
+    from workflows.run_training import RunTraining
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """Train the cells of a grid, small first, then the best few at full size; or continue.
+
+    The same command goes on with what is missing or has failed, and shows the tables so far.
+    """
+
+    config: tyro.conf.Positional[Path]
+    """file with a [sweep] section, for example configs/sweep.toml"""
+    data: Path
+    """dataset of sources and targets"""
+    out: Path
+    """folder of the sweep"""
+    launcher: Literal["local", "slurm"] = "local"
+    """one cell after the other on this machine, or a job array by [slurm]"""
+    processes: int = 1
+    """with --launcher local: processes of each cell, one per GPU"""
+    weights: Path = Path("weights")
+    """folder of published weights, where LPIPS is asked for"""
+    stage_to: Path | None = None
+    """folder on each node's own disk to copy the used shards to first"""
+    show: bool = False
+    """only show the tables so far"""
+    dry_run: bool = False
+    """with --launcher slurm: print the batch script, and submit nothing"""
+
+
+def main(argv: list[str]) -> int:
+    """Train a sweep, or continue it."""
+    arguments, words = parse_known(Arguments, "sweep", argv)
+    from schemas.overrides import merged, parse_overrides
+    from schemas.settings import as_plain, resolve
+    from schemas.slurm import SlurmSettings
+    from schemas.sweep import read_sweep
+
+    sweep, slurm = read_sweep(arguments.config)
+    over = parse_overrides(SlurmSettings, [_of_slurm(word) for word in words])
+    slurm = resolve(SlurmSettings, merged(as_plain(slurm), over), "[slurm]")
+    console, out = Console(), arguments.out.absolute()
+    cells = _cells_now(sweep, arguments.config, out)
+    code = DONE
+    missing = [cell for cell in cells if not _is_done(cell, out)]
+    if missing and not arguments.show:
+        if arguments.launcher == "slurm":
+            request = _request(arguments, sweep, slurm, missing)
+            if arguments.dry_run:
+                from slurm.submit import sbatch_script
+
+                print(sbatch_script(request))
+                return DONE
+            _submit(console, arguments, request, missing)
+        else:
+            code = _train_here(console, arguments, missing)
+            # The second phase follows by itself.
+            later = [
+                cell
+                for cell in _cells_now(sweep, arguments.config, out)
+                if not _is_done(cell, out) and cell.phase == "final"
+            ]
+            if code == DONE and later:
+                code = _train_here(console, arguments, later)
+    return max(code, _show(console, sweep, arguments.config, out))
+
+
+def _of_slurm(word: str) -> str:
+    if word.startswith("--") and not word.startswith("--slurm."):
+        raise ValueError(
+            f"relume sweep: {word}: unknown option; settings of cells stand in the file, "
+            "those of jobs are given as --slurm.partition gpu"
+        )
+    return word.replace("--slurm.", "--", 1)
+
+
+def _cells_now(sweep: SweepConfig, config: Path, out: Path) -> list[Cell]:
+    """The cells of the first phase; once they are done, those of the second as well."""
+    from schemas.sweep import cells_of
+    from tasks.sweep_results import finalists
+
+    first = cells_of(sweep, "screen", config)
+    results = [_result(cell, out) for cell in first]
+    if not all(one.done for one in results):
+        return first
+    chosen = finalists(results, sweep)
+    return [*first, *(one for one in cells_of(sweep, "final", config) if one.place in chosen)]
+
+
+def _result(cell: Cell, out: Path) -> CellResult:
+    from tasks.sweep_results import result_of
+
+    return result_of(cell, out / cell.name)
+
+
+def _is_done(cell: Cell, out: Path) -> bool:
+    from slurm.attempts import DONE as ENDED_WELL
+    from slurm.attempts import Attempts
+
+    # A cell may converge before its last epoch; where it ran as a job, its attempts say so.
+    attempts = Attempts(out / cell.name).all()
+    return _result(cell, out).done or bool(attempts and attempts[-1].ended in ENDED_WELL)
+
+
+def _work(arguments: Arguments, cell: Cell) -> RunTraining:
+    from workflows.run_training import RunTraining
+
+    return RunTraining(
+        config=cell.config,
+        dataset=arguments.data.absolute(),
+        run=arguments.out.absolute() / cell.name,
+        selection=None,
+        weights=arguments.weights.absolute(),
+        stage_to=arguments.stage_to,
+    )
+
+
+def _train_here(console: Console, arguments: Arguments, cells: list[Cell]) -> int:
+    """One cell after the other; one that fails does not stop the others."""
+    from schemas.endings import CannotGoOn
+    from tasks.ranks import Ranks
+    from workflows.train import stop_asked
+
+    failed = 0
+    for number, cell in enumerate(cells, 1):
+        console.heading(f"{cell.name} ({number} of {len(cells)})")
+        with stop_asked() as asked:
+            try:
+                ending = _work(arguments, cell).here(
+                    arguments.processes, Ranks(), lambda: asked.number is not None
+                )
+            except CannotGoOn as error:
+                failed += 1
+                console.error(f"{cell.name}: {error}")
+                continue
+        if ending == "stopped":
+            raise Terminated("SIGTERM") if asked.number == signal.SIGTERM else KeyboardInterrupt
+    if failed:
+        console.warn(f"{counted(failed, 'cell')} failed; the same command tries them again")
+    return INCOMPLETE if failed else DONE
+
+
+def _request(
+    arguments: Arguments, sweep: SweepConfig, slurm: SlurmSettings, cells: list[Cell]
+) -> JobRequest:
+    from slurm.submit import JobRequest
+
+    out = arguments.out.absolute()
+    return JobRequest(
+        name=f"relume-{out.name}",
+        comment=f"relume sweep {out}",
+        folder=out,
+        runs=tuple(out / cell.name for cell in cells),
+        settings=slurm,
+        at_once=sweep.at_once if len(cells) > 1 else None,
+    )
+
+
+def _submit(console: Console, arguments: Arguments, request: JobRequest, cells: list[Cell]) -> None:
+    from slurm.code_copy import copy_code
+    from slurm.submit import submit
+    from workflows.launch import check_site, refuse_outstanding
+
+    out = request.folder
+    check_site(request.settings, (out, arguments.data.absolute()))
+    refuse_outstanding(out)
+    works = [_work(arguments, cell) for cell in cells]
+    for work in works:
+        work.agree(request.settings.processes, console)
+    copy_code(out)
+    job = submit(request, works)
+    console.result(job.partition("_")[0])
+    console.note(f"{counted(len(cells), 'cell')} submitted: relume jobs {shlex.quote(str(out))}")
+    console.note("the same command shows the tables so far, and submits what has failed")
+
+
+def _show(console: Console, sweep: SweepConfig, config: Path, out: Path) -> int:
+    from tasks.sweep_tables import draw_sweep, markdown, sweep_tables
+
+    cells = _cells_now(sweep, config, out)
+    results = [_result(cell, out) for cell in cells]
+    tables = sweep_tables(sweep, results)
+    for table in tables:
+        console.heading(table.title)
+        console.table(table.head, table.rows)
+        if table.note:
+            console.note(table.note)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "tables.md").write_text(markdown(tables), "utf-8")
+    draw_sweep(results, out)
+    missing = [one.cell.name for one in results if not _is_done(one.cell, out)]
+    final = any(cell.phase == "final" for cell in cells)
+    if missing:
+        console.note(f"{counted(len(missing), 'cell')} not done, for example {missing[0]}")
+    elif not final:
+        console.note("the first phase is done; the same command goes on with the finalists")
+    console.note(f"also in {out / 'tables.md'} and {out / 'sweep.png'}")
+    return INCOMPLETE if missing else DONE
+
+
+if __name__ == "__main__":
+    raise SystemExit(run_verb(main))
