@@ -173,4 +173,4 @@ def _tell_end(console: Console, job: TrainJob, ended: TrainingEnded) -> None:
     how = {"finished": "all epochs are done", "converged": "nothing better for a while"}[ended.how]
     console.heading(f"{job.run}: {how}")
     console.facts({"head": head, "epochs": ended.epoch, "steps": f"{ended.steps_done:,}"})
-    console.note(f"next: relume enhance {head} PICTURES --out FOLDER")
+    console.note(f"next: look at {job.run / 'grids'}: source, output and target of each epoch")

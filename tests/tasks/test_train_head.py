@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -13,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 from models.heads.head import Head
@@ -313,6 +316,45 @@ def test_a_damaged_picture_in_an_epoch(job: Callable[..., TrainJob], tmp_path: P
     told = train(skipping)
     assert {event.sample for event in told if isinstance(event, LeftOut)} == {name}
     assert told[-1].how == "finished"
+
+
+def test_the_flattest_picture_is_counted_and_left_out(
+    job: Callable[..., TrainJob], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is flat is set so high that one picture of the dataset is."""
+    phase = {"phase": [{"epochs": 1, "batch_size": 4}]}
+    reader = Reader(job().dataset, "train")
+    spans = {
+        reader.row(place)["id"]: min(span(reader.read(place, s)) for s in ("source", "target"))
+        for place in range(len(reader))
+    }
+    flattest, second = sorted(spans, key=spans.__getitem__)[:2]
+    monkeypatch.setattr("tasks.training_pictures.FLAT_LEVELS", spans[second])
+    told = train(job(**phase))
+    left_out = [event for event in told if isinstance(event, LeftOut)]
+    assert {event.sample for event in left_out} == {flattest}
+    assert all("shows nothing" in event.why for event in left_out)
+    assert told[-1].how == "finished"
+    monkeypatch.setattr("tasks.training_pictures.FLAT_LEVELS", 256)
+    with pytest.raises(ValueError, match=r"shows nothing: .* and so with 7 before it"):
+        train(job(run="all flat", **phase))
+
+
+def span(png: bytes) -> int:
+    levels = np.asarray(Image.open(io.BytesIO(png)))
+    return int(levels.max()) - int(levels.min())
+
+
+def test_an_incomplete_dataset_is_refused(job: Callable[..., TrainJob], tmp_path: Path) -> None:
+    ours = job()
+    folder = tmp_path / "incomplete"
+    shutil.copytree(ours.dataset, folder)
+    done = sorted(folder.glob("train/*.done.json"))
+    done[-1].unlink()
+    there = len(list(folder.glob("*/*.done.json")))
+    told = f"{there} of {there + 1} shards exist; finish it with relume generate {folder}"
+    with pytest.raises(ValueError, match=re.escape(told)):
+        train(replace(ours, dataset=folder))
 
 
 def test_the_rate_falls_in_a_line_to_zero_after_the_last_epoch() -> None:
