@@ -28,10 +28,10 @@ test = 1
 kind = "procedural"
 [stage.source]
 model = "procedural"
-revision = "2"
+revision = "3"
 [stage.target]
 model = "procedural"
-revision = "2"
+revision = "3"
 strength = 0.7
 [dataset.pairs]
 prompt = "A portrait"
