@@ -43,6 +43,18 @@ def uniform_target(attributes: Sequence[str], *, joint: bool = False) -> Target:
     return joint_target(attributes, dict.fromkeys(combined, 1 / len(combined)))
 
 
+def given_target(shares: Mapping[str, Mapping[str, float]]) -> Target:
+    """Shares for each attribute by itself, or for combinations of some: "gender | age" alone."""
+    combined = [name for name in shares if SEPARATOR in name]
+    if not combined:
+        return marginal_target(shares)
+    if len(shares) > 1:
+        raise ValueError(
+            f"target {combined[0]}: combinations stand alone; leave out {', '.join(shares)[:60]}"
+        )
+    return joint_target(combined[0].split(SEPARATOR), shares[combined[0]])
+
+
 def marginal_target(shares: Mapping[str, Mapping[str, float]]) -> Target:
     """Shares for the groups of each attribute by itself; a group that is not named gets none."""
     attributes = _known(list(shares))
@@ -115,8 +127,9 @@ def _checked(where: str, shares: Mapping[str, float], known: Sequence[str]) -> d
             raise ValueError(
                 f"target {where}: group {group!r} is unknown; {_nearest(group, known)}"
             )
-        if not (math.isfinite(share) and 0 <= share <= 1):
-            raise ValueError(f"target {where}: share {share} of {group!r}: should be 0 to 1")
+        number = isinstance(share, int | float) and not isinstance(share, bool)
+        if not number or not (math.isfinite(share) and 0 <= share <= 1):
+            raise ValueError(f"target {where}: share {share!r} of {group!r}: should be 0 to 1")
     total = sum(shares.values())
     if abs(total - 1) > _SUM_TOLERANCE:
         raise ValueError(f"target {where}: shares sum to {total:.4g}, should be 1")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from metrics.correction import ConfusionMatrix
 from metrics.known_confusions import known_matrices
-from metrics.targets import marginal_target
+from metrics.targets import given_target
 from schemas.settings import read_toml
 
 Shares = Mapping[str, Mapping[str, float]]
@@ -51,7 +51,7 @@ def read_target(path: Path) -> Shares:
                 f"{path}: {attribute} = {shares!r}: should be a table of shares, [{attribute}]"
             )
     try:
-        marginal_target(told)
+        given_target(told)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     return told

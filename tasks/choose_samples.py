@@ -61,6 +61,11 @@ def choose_samples(rows: pa.Table, label: str, wish: Wish) -> Selection:
     reasons = np.full(judged.num, None, dtype=object)
     for unfit, why in _unfit(every, judged, wish):
         reasons[unfit & (reasons == None)] = why  # noqa: E711 - compared element by element
+    if wish.near_cosine is not None:
+        # Of those that are fit so far: none makes way for a copy that is left out itself.
+        fit = np.flatnonzero(reasons == None)  # noqa: E711
+        repeats = _repeats(judged, fit, wish.near_cosine, wish.seed)
+        reasons[repeats] = f"near-duplicate, cosine at least {wish.near_cosine:g}"
     fit = np.flatnonzero(reasons == None)  # noqa: E711
     choice: Choice | None = None
     short: tuple[Shortage, ...] = ()
@@ -100,20 +105,27 @@ def _unfit(
 ) -> Iterator[tuple[NDArray[np.bool_], str]]:
     """What each rule leaves out, the gravest first."""
     yield ~judged.counted, "no single sure face"
+    for other in every:
+        if other.stage != judged.stage:
+            sure = {one for one, counted in zip(other.ids, other.counted, strict=True) if counted}
+            unsure = np.array([one not in sure for one in judged.ids])
+            yield unsure, f"no single sure face in the {other.stage}"
     if wish.min_sharpness is not None:
         blurred = judged.counted & ~(judged.sharpness >= wish.min_sharpness)
         yield blurred, f"sharpness below {wish.min_sharpness:g}"
     if wish.min_identity is not None:
         yield _changed(every, judged, wish.min_identity), f"identity below {wish.min_identity:g}"
-    if wish.near_cosine is not None:
-        vectors = judged.embeddings
-        if not vectors.shape[1]:
-            raise ValueError("--near-cosine: the audit has no embeddings to compare")
-        # In the order of the draw, so that who is kept does not depend on who was audited first.
-        order = np.argsort(_priority(judged, np.arange(judged.num), wish.seed), kind="stable")
-        repeats = np.zeros(judged.num, dtype=bool)
-        repeats[order] = near_by_cosine(vectors[order], wish.near_cosine).of >= 0
-        yield repeats, f"near-duplicate, cosine at least {wish.near_cosine:g}"
+
+
+def _repeats(judged: Population, fit: Codes, least: float, seed: int) -> Codes:
+    """Which of the fit are too alike to one that is kept."""
+    vectors = judged.embeddings
+    if not vectors.shape[1]:
+        raise ValueError("--near-cosine: the audit has no embeddings to compare")
+    # In the order of the draw, so that who is kept does not depend on who was audited first.
+    order = fit[np.argsort(_priority(judged, fit, seed), kind="stable")]
+    found: Codes = order[near_by_cosine(vectors[order], least).of >= 0]
+    return found
 
 
 def _changed(every: list[Population], judged: Population, least: float) -> NDArray[np.bool_]:

@@ -23,11 +23,24 @@ _MEND = "take one of this dataset, from relume curate"
 
 def write_selection(path: Path, table: pa.Table, dataset: str) -> None:
     """Write a selection of the dataset with this fingerprint, in place of an older one."""
+    refuse_other_file(path)
     folder = path.absolute().parent
     filesystem.make_folder(folder)
     metadata = (table.schema.metadata or {}) | {OF_KEY: dataset.encode()}
     content = filesystem.plain(parquet_bytes(table.replace_schema_metadata(metadata)))
     filesystem.replace_file(folder, path.absolute(), content)
+
+
+def refuse_other_file(path: Path) -> None:
+    """ValueError where something else than a selection would be replaced."""
+    if not path.exists():
+        return
+    try:
+        check_record(read_parquet(path).schema, SELECTION_SCHEMA, str(path))
+    except (ValueError, OSError):
+        raise ValueError(
+            f"{path}: is there and is no selection; choose another --out, or remove it"
+        ) from None
 
 
 def read_selection(path: Path, dataset: Path) -> pa.Table:

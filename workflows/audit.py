@@ -85,16 +85,24 @@ def main(argv: list[str]) -> int:
 
 
 def _asked(arguments: Arguments) -> Asked:
+    from metrics.targets import SEPARATOR
     from tasks.audit_settings import read_target
     from tasks.selection_file import read_selection, selected_ids
     from workflows.audit_report import Asked
 
+    target = None if arguments.target is None else read_target(arguments.target)
+    combined = [name for name in target or {} if SEPARATOR in name]
+    if combined:
+        raise ValueError(
+            f"--target {arguments.target}: {combined[0]}: an audit compares with shares of each "
+            "attribute by itself; combinations are for relume curate"
+        )
     selection = None
     if arguments.selection is not None:
         chosen = read_selection(arguments.selection, arguments.dataset)
         selection = arguments.selection, selected_ids(chosen)
     return Asked(
-        target=None if arguments.target is None else read_target(arguments.target),
+        target=target,
         duplicates=arguments.duplicates,
         selection=selection,
     )

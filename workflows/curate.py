@@ -104,23 +104,31 @@ def main(argv: list[str]) -> int:
 def _check(arguments: Arguments) -> None:
     if arguments.out.suffix != ".parquet":
         raise ValueError(f"--out {arguments.out}: is a table; let the name end in .parquet")
+    from tasks.selection_file import refuse_other_file
+
+    refuse_other_file(arguments.out)
     if arguments.size is not None and arguments.size < 1:
         raise ValueError(f"--size {arguments.size}: should be at least 1")
     if not 0 <= arguments.tolerance < 1:
         raise ValueError(f"--tolerance {arguments.tolerance}: should be 0 to 1")
+    if arguments.joint and arguments.target != "uniform":
+        raise ValueError(
+            "--joint: is of --target uniform; shares of combinations stand in the file, under "
+            '["gender | age"]'
+        )
     if arguments.draws is not None and arguments.target is None:
         raise ValueError("--draws: more names are drawn towards a target; give one")
 
 
 def _target(arguments: Arguments) -> Target | None:
-    from metrics.targets import marginal_target, uniform_target
+    from metrics.targets import given_target, uniform_target
     from tasks.audit_settings import read_target
 
     if arguments.target is None:
         return None
     if arguments.target == "uniform":
         return uniform_target(arguments.attributes, joint=arguments.joint)
-    return marginal_target(read_target(Path(arguments.target)))
+    return given_target(read_target(Path(arguments.target)))
 
 
 def _told(arguments: Arguments, selection: Selection, target: Target | None) -> dict[str, Any]:

@@ -170,3 +170,35 @@ def test_counts_that_cannot_be_corrected() -> None:
         correct([1, 2, 3], matrix(np.eye(2)))
     with pytest.raises(ValueError, match="all counts are 0"):
         correct([0, 0], matrix(np.eye(2)))
+
+
+def test_draws_along_an_edge_are_settled_too() -> None:
+    """Where expectation-maximisation alone crawls for longer than anybody waits."""
+    for one in known_matrices()["age"]:
+        found = correct([86, 542, 340, 32], one)
+        assert np.isfinite(found.draws).all()
+        assert found.draws.sum(axis=1) == pytest.approx(1)
+    rng = np.random.default_rng(0)
+    seen = rng.dirichlet(np.ones(6), size=400)
+    rates = rng.dirichlet(np.ones(6), size=(400, 6))
+    shares = most_likely_shares(seen, rates)
+    gain = np.einsum("bij,bj->bi", rates, seen / np.einsum("bi,bij->bj", shares, rates))
+    assert gain.max() - 1 < 1e-6
+
+
+@pytest.mark.parametrize("pictures", [64, 192])
+def test_the_interval_covers_small_shares_too(pictures: int) -> None:
+    rng = np.random.default_rng(0)
+    shares = np.array([0.97, 0.02, 0.01])
+    covered = np.zeros(3)
+    for study in range(200):
+        seen = rng.multinomial(pictures, shares)
+        found = correct(seen, matrix(np.eye(3), 1e9), draws=200, seed=study)
+        covered += (found.low <= shares) & (shares <= found.high)
+    assert (covered / 200 >= 0.90).all(), covered
+
+
+def test_a_group_that_nobody_saw_may_still_be_there() -> None:
+    found = correct([64, 0], exact_matrices()["gender"][0])
+    assert (found.shares[1], found.low[1]) == (0, 0)
+    assert 0.02 < found.high[1] < 0.06

@@ -13,6 +13,7 @@ from metrics.name_draws import count_brought, plan_draws
 from metrics.selection import choose_counts, choose_rows
 from metrics.targets import (
     Target,
+    given_target,
     joint_target,
     marginal_target,
     target_cells,
@@ -184,6 +185,13 @@ def test_targets_and_their_cells() -> None:
         (lambda: uniform_target(["age", "age"]), "names an attribute twice"),
         (lambda: marginal_target({"gender": {"man": 1.5, "woman": -0.5}}), "should be 0 to 1"),
         (lambda: marginal_target({"gender": {"man": float("nan")}}), "should be 0 to 1"),
+        (lambda: marginal_target({"gender": {"man": "a"}}), "share 'a' of 'man'"),
+        (lambda: marginal_target({"gender": {"man": True}}), "share True of 'man'"),
+        (lambda: given_target({"gender | age": {"man": 1.0}}), "group 'man' is unknown"),
+        (
+            lambda: given_target({"gender | age": {"man | 51+": 1.0}, "age": {}}),
+            "combinations stand alone",
+        ),
     ],
 )
 def test_targets_that_are_none(make: object, says: str) -> None:

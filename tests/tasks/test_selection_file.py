@@ -64,3 +64,12 @@ def test_one_that_a_person_wrote(finished: Path, tmp_path: Path) -> None:
         read_selection(finished / "manifest.parquet", finished)
     with pytest.raises(ValueError, match="is not there"):
         read_selection(tmp_path / "nowhere.parquet", finished)
+
+
+def test_nothing_else_is_replaced(finished: Path, tmp_path: Path) -> None:
+    other = tmp_path / "rows.parquet"
+    pq.write_table(pa.table({"id": ["a"]}), other)
+    before = other.read_bytes()
+    with pytest.raises(ValueError, match=r"rows\.parquet: is there and is no selection"):
+        write_selection(other, of(ids_of(finished)), "f" * 64)
+    assert other.read_bytes() == before

@@ -57,7 +57,7 @@ def test_teachers_and_sources_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "wanted"), [("model", "flux", "procedural"), ("revision", "0", "2")]
+    ("field", "value", "wanted"), [("model", "flux", "procedural"), ("revision", "0", "3")]
 )
 def test_another_painter_is_refused(
     config: DatasetConfig, field: str, value: str, wanted: str
