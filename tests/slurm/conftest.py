@@ -43,8 +43,8 @@ batch_size = 4
 
 [train.network]
 kind = "resnet"
-width = 4
-num_blocks = 1
+width = 16
+num_blocks = 2
 attention = "esa"
 residual_output = true
 [train.objective]

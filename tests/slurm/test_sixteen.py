@@ -7,12 +7,14 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from torch import Tensor
 
 from tests.slurm.conftest import ROOT, Submitted, differing
 from tests.slurm.lab import Lab, until
 
 
+@pytest.mark.faults
 def test_sixteen_ranks_survive_a_preemption(lab: Lab, train: Callable[..., Submitted]) -> None:
     phase = "{epochs = 2, batch_size = 1, crop_px = 60}"
     job = train("sixteen", "--phase", phase, "--slurm.gpus-per-node", "4")
@@ -32,6 +34,7 @@ def test_sixteen_ranks_survive_a_preemption(lab: Lab, train: Callable[..., Submi
     assert told == {f"node{node}, GPU {gpu}" for node in range(1, 5) for gpu in range(4)}
 
 
+@pytest.mark.faults
 def test_torchrun_without_submitit(
     lab: Lab, shared: Path, preset: Path, pairs: Path, undisturbed: dict[str, Tensor]
 ) -> None:

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable
 
+import pytest
 from torch import Tensor
 
 from tests.slurm.conftest import ROOT, Submitted, differing, relume
@@ -35,6 +36,7 @@ def test_preempted_by_a_higher_partition(
     assert_same_end(job, undisturbed)
 
 
+@pytest.mark.faults
 def test_out_of_time(lab: Lab, train: Train, undisturbed: dict[str, Tensor]) -> None:
     job = train("out-of-time")
     job.wait_for(3)
@@ -60,6 +62,7 @@ def test_a_killed_rank_ends_the_others_and_is_tried_again(
     assert_same_end(job, undisturbed)
 
 
+@pytest.mark.faults
 def test_a_node_that_fails(lab: Lab, train: Train, undisturbed: dict[str, Tensor]) -> None:
     job = train("killed-node")
     job.wait_for(3)
@@ -71,6 +74,7 @@ def test_a_node_that_fails(lab: Lab, train: Train, undisturbed: dict[str, Tensor
     assert_same_end(job, undisturbed)
 
 
+@pytest.mark.faults
 def test_requeued_by_hand(lab: Lab, train: Train, undisturbed: dict[str, Tensor]) -> None:
     job = train("requeued")
     job.wait_for(3)
@@ -87,6 +91,7 @@ def test_requeued_by_hand(lab: Lab, train: Train, undisturbed: dict[str, Tensor]
     assert "is finished already" in said
 
 
+@pytest.mark.faults
 def test_cancelled_it_stays_so_until_the_same_command(
     lab: Lab, train: Train, undisturbed: dict[str, Tensor]
 ) -> None:
@@ -104,6 +109,7 @@ def test_cancelled_it_stays_so_until_the_same_command(
     assert_same_end(again, undisturbed)
 
 
+@pytest.mark.faults
 def test_the_controller_restarts(lab: Lab, train: Train, undisturbed: dict[str, Tensor]) -> None:
     job = train("restarted-controller")
     job.wait_for(3)
