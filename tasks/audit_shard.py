@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import socket
 import time
 from collections import Counter
@@ -24,11 +23,12 @@ from schemas.lease import Lease, StagedShard, Turn
 from schemas.records import to_row
 from schemas.sample import Stage
 from shards import layout
-from shards.encoding import read_parquet, sha256
+from shards.encoding import read_parquet
 from shards.provenance import code_version, library_versions, processor
 from shards.staging import stage_rows
 from tasks.lookers import audit_weights, build_looker
 from tasks.pair_distance import PairDistance
+from tasks.published_pictures import Undecodable, published_picture
 
 Picture = NDArray[np.uint8]
 # Decoding lets go of the interpreter, so a thread keeps the analyser fed.
@@ -132,20 +132,10 @@ class AuditShard:
             yield self._row(one, stage, findings.get(one.row["id"]))
 
     def _show(self, row: dict[str, Any], stage: Stage) -> _Shown:
-        path = layout.tar_path(self._dataset, row["shard"])
-        with path.open("rb") as tar:
-            tar.seek(row[f"{stage}_offset"])
-            data = tar.read(row[f"{stage}_bytes"])
-        if sha256(data) != row[f"{stage}_sha256"]:
-            raise ValueError(
-                f"{path}: the {stage} of {row['id']} is not as published; "
-                f"relume generate {self._dataset} --mend makes it anew"
-            )
         try:
-            with Image.open(io.BytesIO(data)) as picture:
-                return _Shown(row, np.asarray(picture.convert("RGB")), None)
-        except (OSError, ValueError, SyntaxError) as error:
-            return _Shown(row, None, f"cannot be decoded: {error}")
+            return _Shown(row, published_picture(self._dataset, row, stage), None)
+        except Undecodable as error:
+            return _Shown(row, None, str(error))
 
     def _row(self, shown: _Shown, stage: Stage, finding: Finding | None) -> AuditRow:
         finding = finding or Finding(status="error", reason=shown.why, num_faces=None, face=None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import socket
 import time
 from collections import Counter
@@ -15,7 +14,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from schemas.endings import CannotGoOn
 from schemas.lease import Lease, StagedShard, Turn
@@ -23,10 +21,11 @@ from schemas.measure import FEATURE_SCHEMA, ONLY_TAP, FeatureRecord, FeatureRow
 from schemas.records import to_table
 from schemas.sample import Stage
 from shards import layout
-from shards.encoding import read_parquet, sha256
+from shards.encoding import read_parquet
 from shards.provenance import code_version, library_versions, processor
 from shards.staging import stage_rows
 from tasks.feature_networks import Network, load_network, weights_of
+from tasks.published_pictures import Undecodable, published_picture
 
 # Decoding lets go of the interpreter, so a thread keeps the network fed.
 _DECODERS = 2
@@ -104,20 +103,10 @@ class FeatureShard:
     def _show(self, row: Mapping[str, Any], stage: Stage) -> _Shown:
         """One picture as published, brought to the network's size in a decoder's thread."""
         assert self._network is not None
-        path = layout.tar_path(self._dataset, row["shard"])
-        with path.open("rb") as tar:
-            tar.seek(row[f"{stage}_offset"])
-            data = tar.read(row[f"{stage}_bytes"])
-        if sha256(data) != row[f"{stage}_sha256"]:
-            raise ValueError(
-                f"{path}: the {stage} of {row['id']} is not as published; "
-                f"relume generate {self._dataset} --mend makes it anew"
-            )
         try:
-            with Image.open(io.BytesIO(data)) as picture:
-                levels = np.asarray(picture.convert("RGB"))
-        except (OSError, ValueError, SyntaxError) as error:
-            return _Shown(row, None, f"cannot be decoded: {error}")
+            levels = published_picture(self._dataset, row, stage)
+        except Undecodable as error:
+            return _Shown(row, None, str(error))
         return _Shown(row, self._network.prepared(levels), None)
 
 

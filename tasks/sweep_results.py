@@ -34,14 +34,18 @@ class CellResult:
     ssim_cycle: float
     """highest SSIM of the full cycle on validation"""
     closure: float
-    """highest closure on validation: that of the kept head"""
+    """closure on validation of the kept head"""
     identity: float
     """SSIM of outputs to their sources at that measurement"""
+    since_best: int = 0
+    """measurements since that of the kept head"""
 
     @property
     def done(self) -> bool:
-        """Whether all its epochs are logged."""
-        return self.epochs >= self.cell.config.epochs
+        """Whether all its epochs are logged, or nothing better came for as long as it waits."""
+        patience = self.cell.config.validation.patience
+        converged = patience is not None and self.since_best >= patience
+        return converged or self.epochs >= self.cell.config.epochs
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,10 @@ def result_of(cell: Cell, run: Path) -> CellResult:
         for rows in _by_epoch(steps)
     ]
     best = min(means, key=lambda one: one["loss"], default={})
-    kept = max(measured, key=lambda one: one["closure"], default={})
+    # As the trainer keeps it: by the loss where there is one on validation.
+    worth = [-one["loss"] if "loss" in one else one["closure"] for one in measured]
+    place = max(range(len(worth)), key=worth.__getitem__, default=0)
+    kept = measured[place] if measured else {}
     return CellResult(
         cell=cell,
         epochs=max((one["epoch"] for one in measured), default=0),
@@ -77,6 +84,7 @@ def result_of(cell: Cell, run: Path) -> CellResult:
         ssim_cycle=max((one.get("ssim_cycle", math.nan) for one in measured), default=math.nan),
         closure=kept.get("closure", math.nan),
         identity=kept.get("ssim_source", math.nan),
+        since_best=max(len(measured) - 1 - place, 0),
     )
 
 

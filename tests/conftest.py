@@ -9,24 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.presets import PROCEDURAL
 from workflows import generate, plan
 
-SMALL = """
+SMALL = f"""
 seed = 7
 fractions = [0.2]
-
-[generator]
-kind = "procedural"
-
-[stage.source]
-model = "procedural"
-revision = "3"
-
-[stage.target]
-model = "procedural"
-revision = "3"
-strength = 0.7
-
+{PROCEDURAL}
 # Two shards of one split.
 [dataset.small]
 prompt = "A portrait"

@@ -62,7 +62,7 @@ def main(argv: list[str]) -> int:
     console, out = Console(), arguments.out.absolute()
     cells = _cells_now(sweep, arguments.config, out)
     code = DONE
-    missing = [cell for cell in cells if not _is_done(cell, out)]
+    missing = [cell for cell in cells if not _result(cell, out).done]
     if missing and not arguments.show:
         if arguments.launcher == "slurm":
             request = _request(arguments, sweep, slurm, missing)
@@ -78,7 +78,7 @@ def main(argv: list[str]) -> int:
             later = [
                 cell
                 for cell in _cells_now(sweep, arguments.config, out)
-                if not _is_done(cell, out) and cell.phase == "final"
+                if not _result(cell, out).done and cell.phase == "final"
             ]
             if code == DONE and later:
                 code = _train_here(console, arguments, later)
@@ -111,15 +111,6 @@ def _result(cell: Cell, out: Path) -> CellResult:
     from tasks.sweep_results import result_of
 
     return result_of(cell, out / cell.name)
-
-
-def _is_done(cell: Cell, out: Path) -> bool:
-    from slurm.attempts import DONE as ENDED_WELL
-    from slurm.attempts import Attempts
-
-    # A cell may converge before its last epoch; where it ran as a job, its attempts say so.
-    attempts = Attempts(out / cell.name).all()
-    return _result(cell, out).done or bool(attempts and attempts[-1].ended in ENDED_WELL)
 
 
 def _work(arguments: Arguments, cell: Cell) -> RunTraining:
@@ -208,7 +199,7 @@ def _show(console: Console, sweep: SweepConfig, config: Path, out: Path) -> int:
     out.mkdir(parents=True, exist_ok=True)
     (out / "tables.md").write_text(markdown(tables), "utf-8")
     draw_sweep(results, out)
-    missing = [one.cell.name for one in results if not _is_done(one.cell, out)]
+    missing = [one.cell.name for one in results if not one.done]
     final = any(cell.phase == "final" for cell in cells)
     if missing:
         console.note(f"{counted(len(missing), 'cell')} not done, for example {missing[0]}")

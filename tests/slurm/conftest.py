@@ -14,26 +14,18 @@ import torch
 from torch import Tensor
 
 from slurm.site import ENDED
+from tests.presets import PROCEDURAL
 from tests.slurm.lab import Lab, until, why_not
 from workflows import generate, plan
 
 ROOT = Path(__file__).parents[2]
-PRESET = """
+PRESET = f"""
 seed = 7
 [split]
 train = 3
 validation = 1
 test = 1
-[generator]
-kind = "procedural"
-[stage.source]
-model = "procedural"
-revision = "3"
-[stage.target]
-model = "procedural"
-revision = "3"
-strength = 0.7
-[dataset.pairs]
+{PROCEDURAL}[dataset.pairs]
 prompt = "A portrait"
 count = 64
 stages = ["source", "target"]
@@ -50,7 +42,7 @@ residual_output = true
 [train.objective]
 kind = "cyclegan"
 pool = 3
-discriminator = {width = 4, num_layers = 2}
+discriminator = {{width = 4, num_layers = 2}}
 [[train.phase]]
 epochs = 6
 batch_size = 2

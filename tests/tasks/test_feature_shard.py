@@ -197,7 +197,7 @@ def test_a_picture_that_cannot_be_decoded_is_a_row_of_its_own(
         met.append(file)
         return real(io.BytesIO(file.getvalue()[:200]) if len(met) % 5 == 1 else file)
 
-    monkeypatch.setattr("tasks.feature_shard.Image.open", every_fifth_is_cut)
+    monkeypatch.setattr("tasks.published_pictures.Image.open", every_fifth_is_cut)
     staged, table = taken(tmp_path, finished, record_of(settings_of("inception", tiny), finished))
     failed = [row for row in table.to_pylist() if row["status"] == "error"]
     assert len(failed) == staged.done.failed == -(-len(met) // 5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -121,3 +122,12 @@ def test_tables_of_a_sweep_that_still_runs(
     assert "| 10 | 0.96 | 0.95 | - | - | - | - |" in page
     draw_sweep(results, tmp_path)
     assert (tmp_path / "sweep.png").stat().st_size > 10_000
+
+
+def test_a_cell_that_has_converged_is_done(cells: list[Cell], tmp_path: Path) -> None:
+    tell(tmp_path / "run", [1.5, 0.8, 1.2], [0.1, 0.6, 0.3])
+    config = cells[0].config
+    for patience, done in ((None, False), (2, False), (1, True)):
+        validation = replace(config.validation, patience=patience)
+        cell = replace(cells[0], config=replace(config, validation=validation))
+        assert result_of(cell, tmp_path / "run").done is done

@@ -19,26 +19,15 @@ from schemas.name import NAME_SCHEMA, Name
 from schemas.records import to_table
 from schemas.truth import ETHNICITIES, GENDERS
 from shards.encoding import read_parquet
+from tests.presets import PROCEDURAL
 from workflows import gallery, generate, plan
 
-NAMED = """
+NAMED = f"""
 seed = 3
 fractions = []
-
-[generator]
-kind = "procedural"
-
-[stage.source]
-model = "procedural"
-revision = "3"
-
-[stage.target]
-model = "procedural"
-revision = "3"
-strength = 0.7
-
+{PROCEDURAL}
 [dataset.named]
-prompt = "A professional portrait of {name}"
+prompt = "A professional portrait of {{name}}"
 count = 150
 stages = ["source", "target"]
 size_px = 64
