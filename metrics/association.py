@@ -68,12 +68,17 @@ def associate(counts: ArrayLike) -> Association:
     )
 
 
+def too_many_for_p(num: int) -> str:
+    """Why there is no p-value of so many pictures."""
+    return f"n = {num:,} is above {MOST_FOR_P:,}: any difference is significant"
+
+
 def p_or_why_not(
     num: int, chi_square: float, degrees: int
 ) -> tuple[float, None] | tuple[None, str]:
     """The upper tail of chi-square, or the reason why a p-value is not given."""
     if num > MOST_FOR_P:
-        return None, f"n = {num:,} is above {MOST_FOR_P:,}: any difference is significant"
+        return None, too_many_for_p(num)
     if degrees < 1:
         return None, "nothing differs"
     return float(gammaincc(degrees / 2, chi_square / 2)), None

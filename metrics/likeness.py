@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from metrics.association import MOST_FOR_P, too_many_for_p
 from metrics.groups import Codes, Floats
 
 
@@ -16,6 +17,7 @@ class Explained:
 
     `eta_squared` is the plain share of variance, which is above 0 by chance alone; `omega_squared`
     and `intraclass` are corrected for that, and `by_chance` is what shuffled labels give eta.
+    `p_value` is None where `no_p_because` says why.
     """
 
     num_rows: int
@@ -25,7 +27,8 @@ class Explained:
     intraclass: float
     by_chance_mean: float
     by_chance_95: float
-    p_value: float
+    p_value: float | None
+    no_p_because: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +64,7 @@ def explained_variance(
     # Rows per label that unequal sizes amount to.
     usual = (num_rows - float(np.square(sizes).sum()) / num_rows) / (num_labels - 1)
     spread = between_mean + (usual - 1) * within_mean
+    p_value = float((1 + (shuffled >= between * (1 - 1e-12)).sum()) / (1 + permutations))
     return Explained(
         num_rows=num_rows,
         num_labels=num_labels,
@@ -69,7 +73,8 @@ def explained_variance(
         intraclass=(between_mean - within_mean) / spread if spread else 1.0,
         by_chance_mean=float(shuffled.mean() / total),
         by_chance_95=float(np.quantile(shuffled, 0.95) / total),
-        p_value=float((1 + (shuffled >= between * (1 - 1e-12)).sum()) / (1 + permutations)),
+        p_value=p_value if num_rows <= MOST_FOR_P else None,
+        no_p_because=None if num_rows <= MOST_FOR_P else too_many_for_p(num_rows),
     )
 
 

@@ -10,7 +10,7 @@ from schemas.config import ProceduralSettings
 from schemas.lease import ShardDone
 from schemas.run import Run
 from schemas.sample import SPLITS
-from shards.datasheet import datasheet
+from shards.datasheet import datasheet, licence_lines
 
 _PROCEDURAL = """\
 **These pictures are procedural**: drawn by a program, not by a diffusion model. They test the
@@ -22,21 +22,31 @@ of that person, and none may be taken for one.
 """
 
 
-def card_text(run: Run, shards: Sequence[str], done: Mapping[str, ShardDone]) -> str:
-    """The card of a dataset, as far as it exists."""
+def card_text(
+    run: Run,
+    shards: Sequence[str],
+    done: Mapping[str, ShardDone],
+    failures: Mapping[str, int],
+) -> str:
+    """The card of a dataset as far as it exists; `failures` counts failed samples by reason."""
     # Without this list `datasets` would read the parquet files beside the tars instead of them.
     files = [
         f'      - split: {split}\n        path: "{split}/*.tar"'
         for split in SPLITS
         if any(shard.startswith(f"{split}/") for shard in done)
     ]
-    head = ["---", f"pretty_name: {json.dumps(run.config.name)}"]
+    head = ["---", f"pretty_name: {json.dumps(run.config.name)}", *licence_lines(run)]
     if files:
         head += ["configs:", "  - config_name: default", "    data_files:", *files]
-    return "\n".join([*head, "---", "", *_body(run, shards, done)])
+    return "\n".join([*head, "---", "", *_body(run, shards, done, failures)])
 
 
-def _body(run: Run, shards: Sequence[str], done: Mapping[str, ShardDone]) -> list[str]:
+def _body(
+    run: Run,
+    shards: Sequence[str],
+    done: Mapping[str, ShardDone],
+    failures: Mapping[str, int],
+) -> list[str]:
     config = run.config
     procedural = isinstance(config.generator, ProceduralSettings)
     lines = [
@@ -77,7 +87,9 @@ def _body(run: Run, shards: Sequence[str], done: Mapping[str, ShardDone]) -> lis
             f"| {stage.guidance} "
             f"| {strength} |"
         )
-    return [*lines, *datasheet(run), _HOW_TO_READ]
+    num_made = sum(facts.ok for facts in done.values())
+    cleaned = {_cell(why): count for why, count in failures.items()}
+    return [*lines, *datasheet(run, num_made, cleaned), _HOW_TO_READ]
 
 
 def _cell(text: str) -> str:

@@ -1,11 +1,12 @@
-"""The sections of a datasheet in a dataset's card: what it is for, who seems to be in it, licences.
+"""The sections of a datasheet in a dataset's card: what is in it, how it was made, who, licences.
 
-Only what run.json tells is filled in. Numbers about people stand in an audit, with their intervals.
+Only what run.json and the rows tell is filled in. Numbers about people stand in an audit, with
+their intervals.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from schemas.config import ProceduralSettings
 from schemas.run import Run
@@ -26,14 +27,15 @@ Nobody: drawings. `truth.parquet` tells the parameters of each, in the words of 
 the audit can be tested by them. They say nothing about people.
 """
 _NAMES = """\
-The names in the prompts are those of real people. They are there to vary faces, not to depict
-anybody: no picture was made from a photograph, whether one resembles its name was not sought, and
-`relume audit` measures how much of a face its name explains. Do not publish a picture together with
-its name as if it showed that person, and do not use the set to recognise people.
+The names in the prompts are those of real people, as far as they come from IMDb's list. They are
+there to vary faces, not to depict anybody: no picture was made from a photograph, whether one
+resembles its name was not sought, and `relume audit` measures how much of a face its name explains.
+Do not publish a picture together with its name as if it showed that person, and do not use the set
+to recognise people.
 """
 _IMDB = """\
-- Names come from IMDb's files, which are licensed for personal and non-commercial use. Rows and
-  json members hold names and IMDb identifiers.
+- Names that come from IMDb's files are licensed for personal and non-commercial use. Rows and json
+  members hold names and IMDb identifiers.
 """
 _FLUX_DEV = """\
 - FLUX.1-dev is under the FLUX.1 [dev] Non-Commercial License. It lets its outputs be used, but not
@@ -43,8 +45,28 @@ _FLUX_DEV = """\
 _FLUX_SCHNELL = "- FLUX.1-schnell is under Apache-2.0.\n"
 
 
-def datasheet(run: Run) -> Iterator[str]:
-    """The sections, for the body of a card."""
+_COLLECTION = """\
+## How it was made
+
+By Relume, from a plan that fixes every prompt and seed before the first picture: `run.json` has all
+settings, `generator.json` what the models were, down to the hashes of their weights, and on what
+they ran. Nobody was photographed, asked or paid, and nothing was taken from the web. A picture is
+saved as the model gave it: PNG, without loss, neither cropped nor retouched, and none was chosen by
+its looks. What is published never changes; another plan makes another dataset.
+"""
+_MOST_REASONS = 8
+
+
+def licence_lines(run: Run) -> list[str]:
+    """What the front matter of a card says of licences; nothing where none is known."""
+    if not list(_licences(run)):
+        return []
+    # No licence of the hub's list says what several of them together allow.
+    return ["license: other", "license_name: see-licences-in-this-card"]
+
+
+def datasheet(run: Run, num_made: int, failures: Mapping[str, int]) -> Iterator[str]:
+    """The sections, for the body of a card; `failures` counts samples by the reason of failing."""
     config = run.config
     procedural = isinstance(config.generator, ProceduralSettings)
     yield "\n## What it is for\n"
@@ -54,6 +76,9 @@ def datasheet(run: Run) -> Iterator[str]:
         "model's version of it, a teacher the slow model's own. It is no sample of any "
         "population.\n"
     )
+    yield "## What is in it\n"
+    yield from _composition(run, num_made, failures)
+    yield _COLLECTION
     yield _PROCEDURAL_PEOPLE if procedural else _PERCEIVED
     if config.dataset.has_names:
         yield _NAMES
@@ -61,6 +86,27 @@ def datasheet(run: Run) -> Iterator[str]:
     if licences:
         yield "## Licences\n"
         yield "".join(licences)
+
+
+def _composition(run: Run, num_made: int, failures: Mapping[str, int]) -> Iterator[str]:
+    dataset, num = run.config.dataset, f"{run.plan.rows:,}"
+    pictures = " and ".join(f"a {stage}" for stage in dataset.stages)
+    named = ", and a name in the prompt" if dataset.has_names else ", under one prompt"
+    yield (
+        f"{num_made:,} of {num} planned samples: {pictures} each{named}. A sample's split is drawn "
+        "from a hash of its name or, without one, of its id, so no name is in two splits. Nothing "
+        "is left out that was made well; nothing refers to anything outside.\n"
+    )
+    total = sum(failures.values())
+    if not total:
+        yield "No sample failed.\n"
+        return
+    yield f"{total:,} failed and have a row with the reason, but no picture:\n"
+    common = sorted(failures.items(), key=lambda one: (-one[1], one[0]))
+    lines = [f"- {count:,}: {' '.join(why.split())}" for why, count in common[:_MOST_REASONS]]
+    if len(common) > _MOST_REASONS:
+        lines.append(f"- {sum(count for _, count in common[_MOST_REASONS:]):,}: other reasons")
+    yield "\n".join(lines) + "\n"
 
 
 def _licences(run: Run) -> Iterator[str]:

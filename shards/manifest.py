@@ -7,6 +7,7 @@ several parts may rebuild at once; each looks again afterwards, so the last word
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +73,9 @@ def derived_files(dataset: Path, run: Run, now: State) -> dict[Path, Content]:
     files = {
         dataset / layout.MANIFEST: _manifest(dataset, now, run.config.dataset.stages),
         dataset / layout.INDEX: plain(_index(now, "")),
-        dataset / layout.CARD: plain(card.card_text(run, now.shards, now.done).encode()),
+        dataset / layout.CARD: plain(
+            card.card_text(run, now.shards, now.done, _failures(dataset, now)).encode()
+        ),
     }
     for split in SPLITS:
         if any(shard.startswith(f"{split}/") for shard in now.done):
@@ -99,6 +102,16 @@ def _manifest(dataset: Path, now: State, stages: Sequence[Stage]) -> Content:
         write_parquet(grouped(map(read_parquet, paths)), schema.with_metadata(facts), sink)
 
     return write
+
+
+def _failures(dataset: Path, now: State) -> Counter[str]:
+    """How many samples failed for each reason."""
+    reasons: Counter[str] = Counter()
+    for shard, facts in now.done.items():
+        if facts.failed:
+            told = read_parquet(layout.rows_path(dataset, shard), ["reason"])["reason"].to_pylist()
+            reasons.update(why for why in told if why is not None)
+    return reasons
 
 
 def _index(now: State, prefix: str) -> bytes:

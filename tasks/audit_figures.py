@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from metrics.groups import AGE_BINS, ATTRIBUTES
 from schemas.truth import ETHNICITIES, GENDERS
 from shards.reader import Reader
 from tasks.audit_population import Population
-from tasks.audit_records import GroupRow, PopulationReport, Report
+from tasks.audit_records import Drawn, GroupRow, PopulationReport, Report
 from tasks.contact_sheet import SHEET_SAMPLES, contact_sheet
 from tasks.face_map import draw_face_map
 from tasks.figure_style import (
@@ -32,46 +33,82 @@ from tasks.figure_style import (
 from tasks.portraits import Portrait
 
 _PER_GROUP = 10
+# Instead of a population's own marker.
+_REFUTED = "x"
 
 
-def write_figures(report: Report, folder: Path) -> list[Path]:
+def write_figures(report: Report, folder: Path) -> Iterator[Drawn]:
     """The figures that need no pictures, as PNG and SVG."""
     told = [p for p in report.populations if p.attributes]
     if not told:
-        return []
-    paths = list(write_figure(draw_distributions(report), folder, "distributions"))
+        return
+    yield _written(
+        draw_distributions(report),
+        folder,
+        "distributions",
+        title="Shares of perceived groups, corrected and as seen",
+        alt="For every group of gender, age and ethnicity the corrected share with its interval, "
+        "the range over confusion matrices, and the share as seen; the numbers stand in the table "
+        "Table 1, corrected.",
+    )
     for one in told:
-        paths += write_figure(draw_crossed(one), folder, f"crossed-{one.label}-{one.stage}")
-    return paths
+        yield _written(
+            draw_crossed(one),
+            folder,
+            f"crossed-{one.label}-{one.stage}",
+            title=f"Perceived groups crossed: {one.label}, {one.stage}",
+            alt="Numbers of pictures by perceived gender, age and ethnicity; they stand in the "
+            "table Gender x age x ethnicity.",
+        )
 
 
 def write_portrait_figures(
     population: Population, portrait: Portrait, folder: Path, *, seed: int = 0
-) -> list[Path]:
+) -> Iterator[Drawn]:
     """The map of faces, and portraits by group for each attribute, of one population."""
     name = f"{population.label}-{population.stage}"
-    paths: list[Path] = []
     face_map = draw_face_map(population, portrait, seed=seed)
     if face_map is not None:
-        paths += write_figure(face_map, folder, f"faces-{name}")
+        yield _written(
+            face_map,
+            folder,
+            f"faces-{name}",
+            title=f"Map of faces: {population.title}",
+            alt="Portraits placed by t-SNE of their face embeddings: those that look alike to the "
+            "face model lie near each other.",
+        )
     for attribute in ATTRIBUTES:
-        by_group = draw_by_group(population, attribute, portrait, seed=seed)
-        paths += write_figure(by_group, folder, f"portraits-by-{attribute}-{name}")
-    return paths
+        yield _written(
+            draw_by_group(population, attribute, portrait, seed=seed),
+            folder,
+            f"portraits-by-{attribute}-{name}",
+            title=f"Portraits by perceived {attribute}: {population.title}",
+            alt=f"Up to {_PER_GROUP} random portraits in a row for each group of perceived "
+            f"{attribute}.",
+        )
 
 
 def write_sheet(
     population: Population, reader: Reader, folder: Path, *, seed: int = 0
-) -> Path | None:
-    """A contact sheet of counted samples drawn by the seed; None where no picture counts."""
+) -> Iterator[Drawn]:
+    """A contact sheet of counted samples drawn by the seed; none where no picture counts."""
     rows = np.random.default_rng(seed).permutation(np.flatnonzero(population.counted))
     if not len(rows):
-        return None
+        return
     ids = [population.ids[row] for row in np.sort(rows[:SHEET_SAMPLES])]
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{file_stem(f'sheet-{population.label}')}.png"
-    contact_sheet(reader, [reader.position(one) for one in ids]).save(path)
-    return path
+    file = f"{file_stem(f'sheet-{population.label}')}.png"
+    contact_sheet(reader, [reader.position(one) for one in ids]).save(folder / file)
+    yield Drawn(
+        file=file,
+        title=f"Random samples: {population.label}",
+        alt=f"A sheet of {len(ids)} samples drawn at random from the pictures that count.",
+    )
+
+
+def _written(figure: Figure, folder: Path, stem: str, *, title: str, alt: str) -> Drawn:
+    png, _ = write_figure(figure, folder, stem)
+    return Drawn(file=png.name, title=title, alt=alt)
 
 
 def draw_distributions(report: Report) -> Figure:
@@ -84,8 +121,10 @@ def draw_distributions(report: Report) -> Figure:
         for axes, (attribute, groups) in zip(panels, ATTRIBUTES.items(), strict=True):
             for number, one in enumerate(told):
                 offset = (number - (len(told) - 1) / 2) * 0.8 / len(told)
-                for place, row in enumerate(one.attributes[attribute].rows):
-                    _draw_share(axes, place + offset, row, number)
+                told_of = one.attributes[attribute]
+                refuted = told_of.matrices[0].refuted
+                for place, row in enumerate(told_of.rows):
+                    _draw_share(axes, place + offset, row, number, refuted=refuted)
             axes.set_title(f"Perceived {attribute}")
             axes.set_yticks(range(len(groups)), groups)
             axes.set_ylim(len(groups) - 0.5, -0.5)
@@ -96,7 +135,8 @@ def draw_distributions(report: Report) -> Figure:
         panels[-1].set_xlabel(
             "share of the pictures that count, %" + _procedural_mark(report.procedural)
         )
-        _legend(figure, [f"{one.label}, {one.stage}" for one in told])
+        refuted = any(of.matrices[0].refuted for one in told for of in one.attributes.values())
+        _legend(figure, [f"{one.label}, {one.stage}" for one in told], refuted=refuted)
     return figure
 
 
@@ -175,7 +215,7 @@ def draw_by_group(
     return figure
 
 
-def _draw_share(axes: Axes, place: float, row: GroupRow, number: int) -> None:
+def _draw_share(axes: Axes, place: float, row: GroupRow, number: int, *, refuted: bool) -> None:
     """One group of one population: range as a bar, interval as a line, shares as markers."""
     colour = COLOURS[number % len(COLOURS)]
     marker = MARKERS[number % len(MARKERS)]
@@ -192,7 +232,8 @@ def _draw_share(axes: Axes, place: float, row: GroupRow, number: int) -> None:
     )
     ends = [100 * row.corrected_low, 100 * row.corrected_high]
     axes.plot(ends, [place, place], color=colour, linewidth=2.2, solid_capstyle="butt")
-    axes.plot(100 * row.corrected, place, marker, color=colour, markersize=4.5, clip_on=False)
+    corrected = _REFUTED if refuted else marker
+    axes.plot(100 * row.corrected, place, corrected, color=colour, markersize=4.5, clip_on=False)
     axes.plot(
         100 * row.share,
         place,
@@ -205,7 +246,7 @@ def _draw_share(axes: Axes, place: float, row: GroupRow, number: int) -> None:
     )
 
 
-def _legend(figure: Figure, titles: list[str]) -> None:
+def _legend(figure: Figure, titles: list[str], *, refuted: bool) -> None:
     handles = [
         Line2D([], [], color=COLOURS[i % len(COLOURS)], marker=MARKERS[i % len(MARKERS)], lw=0)
         for i in range(len(titles))
@@ -216,6 +257,9 @@ def _legend(figure: Figure, titles: list[str]) -> None:
         Line2D([], [], color=INK, marker="o", markerfacecolor=PAPER, markersize=4.5, linewidth=0),
     ]
     says = ["corrected, 95 % interval", "range over matrices", "as seen"]
+    if refuted:
+        what.append(Line2D([], [], color=INK, marker=_REFUTED, markersize=4.5, linewidth=0))
+        says.append("corrected, but refuted by its misfit")
     figure.legend(
         handles=[*handles, *what],
         labels=[*titles, *says],

@@ -11,9 +11,10 @@ from tasks.text_tables import Table, chance, number, percent, signed
 
 def pair_tables(one: PairReport) -> Iterator[Table]:
     """Moves of groups, tests, and measures of pairs."""
-    title = f"{one.label}, {one.before} to {one.after}"
+    part = f"{one.label}, {one.before} to {one.after}"
     yield Table(
-        title=f"{title}: drift of perceived groups",
+        part=part,
+        title="Drift of perceived groups",
         head=("perceived", "group", "net change", "95 % interval", "moved in", "moved out"),
         rows=tuple(
             (
@@ -34,7 +35,8 @@ def pair_tables(one: PairReport) -> Iterator[Table]:
         "of the picture.",
     )
     yield Table(
-        title=f"{title}: paired tests",
+        part=part,
+        title="Paired tests",
         head=("perceived", "changed", "kappa", "test", "statistic", "degrees", "p"),
         rows=tuple(
             (
@@ -55,10 +57,10 @@ def pair_tables(one: PairReport) -> Iterator[Table]:
             "",
         ),
     )
-    yield _measures(title, one)
+    yield _measures(part, one)
 
 
-def _measures(title: str, one: PairReport) -> Table:
+def _measures(part: str, one: PairReport) -> Table:
     measured: dict[str, Mapping[str, float]] = {
         "years older": one.years,
         "identity (ArcFace cosine)": one.identity,
@@ -66,7 +68,8 @@ def _measures(title: str, one: PairReport) -> Table:
     }
     below = one.below_same_person
     return Table(
-        title=f"{title}: measures of pairs",
+        part=part,
+        title="Measures of pairs",
         head=("measure", "pairs", "mean", "median", "middle 90 %", "least", "most"),
         rows=tuple(
             (

@@ -195,6 +195,7 @@ def _matrix_row(attribute: str, matrix: ConfusionMatrix, corrected: Corrected) -
         matrix=matrix.name,
         note=matrix.note,
         misfit=corrected.misfit,
+        refuted=corrected.refuted,
         shares=tuple(corrected.shares.tolist()),
         low=tuple(corrected.low.tolist()),
         high=tuple(corrected.high.tolist()),

@@ -2,62 +2,95 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 
 from metrics.association import Association
+from metrics.groups import AGE_EDGES, ATTRIBUTES
 from tasks.audit_records import AttributeReport, PopulationReport
-from tasks.text_tables import Table, chance, interval, number, percent
+from tasks.text_tables import Cell, Link, Table, chance, interval, number, percent
 
 _MANY_CELLS = 48
 
 
 def population_tables(one: PopulationReport, small_cell: int) -> Iterator[Table]:
     """What was counted, each attribute, groups crossed, and faces."""
-    title = f"{one.label}, {one.stage}"
+    part = f"{one.label}, {one.stage}"
     yield Table(
-        title=f"{title}: what was counted",
+        part=part,
+        title="What was counted",
         head=("status", "pictures", "share"),
         rows=tuple(
-            (status.replace("_", " "), f"{count:,}", percent(count / one.num))
+            (
+                status.replace("_", " "),
+                _rows(one, f"{count:,}", audit=status),
+                percent(count / one.num),
+            )
             for status, count in one.statuses.items()
         ),
         num_words=1,
         note=f"{one.num_counted:,} of {one.num:,} pictures count: those with the status ok.",
     )
     for attribute in one.attributes.values():
-        yield _counts(title, attribute, one.num - one.num_counted)
-        yield _evenness(title, attribute)
-        yield _matrices(title, attribute)
+        yield _counts(part, one, attribute)
+        yield _evenness(part, attribute)
+        yield _matrices(part, attribute)
     if one.crossed:
-        yield _crossed(title, one, small_cell)
-        yield association_table(f"{title}: which groups go together", one.associations)
-    yield from _faces(title, one)
+        yield _crossed(part, one, small_cell)
+        yield association_table(part, "Which groups go together", one.associations)
+    yield from _faces(part, one)
+    yield from _repeated(part, one)
+    yield from _likeness(part, one)
 
 
-def _counts(title: str, attribute: AttributeReport, undetected: int) -> Table:
+def _rows(one: PopulationReport, text: str, **perceived: str) -> Cell:
+    """A number that leads to its rows, where they are those of the audited dataset itself."""
+    if not one.own:
+        return text
+    # In the words of a gallery's filters; only pictures with the status ok are in a group.
+    wanted = {"audit": "ok"} | perceived
+    return Link(text=text, filter={f"{one.stage}-{key}": [word] for key, word in wanted.items()})
+
+
+def _counts(part: str, one: PopulationReport, attribute: AttributeReport) -> Table:
+    what = attribute.attribute
+    hard = "the likeliest group of each picture."
+    if what == "age":
+        hard = f"the bin of the perceived age. {_edges()}"
     return Table(
-        title=f"{title}: perceived {attribute.attribute}, counts",
+        part=part,
+        title=f"Perceived {what}, counts",
         head=("group", "hard count", "hard share", "soft share", "uncounted", "worst case"),
         rows=tuple(
             (
                 row.group,
-                f"{row.count:,}",
+                _rows(one, f"{row.count:,}", **{what: row.group}),
                 percent(row.share),
                 percent(row.soft_share),
-                f"{undetected:,}",
+                f"{one.num - one.num_counted:,}",
                 interval(row.worst_low, row.worst_high),
             )
             for row in attribute.rows
         ),
         num_words=1,
-        note="Hard: the likeliest group of each picture. Soft: the mean probability. Worst case: "
-        "none, or all, of the uncounted pictures belong to the group.",
+        note=f"Hard: {hard} Soft: the mean probability. Worst case: none, or all, of the uncounted "
+        "pictures belong to the group.",
     )
 
 
-def _evenness(title: str, attribute: AttributeReport) -> Table:
+def _edges() -> str:
+    bins = zip(ATTRIBUTES["age"], AGE_EDGES[:-1], AGE_EDGES[1:], strict=True)
+    told = [
+        f"{name} from {low:g}" + (f" to below {high:g}" if high < math.inf else "")
+        for name, low, high in bins
+    ]
+    return f"Edges in years: {', '.join(told)}."
+
+
+def _evenness(part: str, attribute: AttributeReport) -> Table:
     return Table(
-        title=f"{title}: perceived {attribute.attribute}, evenness",
+        part=part,
+        title=f"Perceived {attribute.attribute}, evenness",
         head=(
             *("shares", "normalised entropy", "effective groups", "KL from uniform"),
             *("TV from uniform", "KL from target", "TV from target"),
@@ -79,10 +112,11 @@ def _evenness(title: str, attribute: AttributeReport) -> Table:
     )
 
 
-def _matrices(title: str, attribute: AttributeReport) -> Table:
+def _matrices(part: str, attribute: AttributeReport) -> Table:
     groups = [row.group for row in attribute.rows]
     return Table(
-        title=f"{title}: perceived {attribute.attribute}, corrected by each matrix",
+        part=part,
+        title=f"Perceived {attribute.attribute}, corrected by each matrix",
         head=("matrix", *groups, "misfit", "normalised entropy"),
         rows=tuple(
             (
@@ -91,31 +125,38 @@ def _matrices(title: str, attribute: AttributeReport) -> Table:
                     f"{percent(share)} ({interval(low, high)})"
                     for share, low, high in zip(one.shares, one.low, one.high, strict=True)
                 ),
-                number(one.misfit),
+                f"{number(one.misfit)}{', refuted' if one.refuted else ''}",
                 f"{number(one.entropy)} ({number(one.entropy_low)} to {number(one.entropy_high)})",
             )
             for one in attribute.matrices
         ),
         num_words=1,
         note=" ".join(
-            ["A misfit above 0: no shares at all, seen through this matrix, look like these."]
+            ["Refuted: no shares at all, seen through this matrix, look like these."]
             + [f"{one.matrix}: {one.note}." for one in attribute.matrices]
         ),
     )
 
 
-def _crossed(title: str, one: PopulationReport, small_cell: int) -> Table:
+def _crossed(part: str, one: PopulationReport, small_cell: int) -> Table:
     small = sum(cell.small for cell in one.crossed)
     shown = sorted(one.crossed, key=lambda cell: -cell.count)[:_MANY_CELLS]
     return Table(
-        title=f"{title}: gender x age x ethnicity",
+        part=part,
+        title="Gender x age x ethnicity",
         head=("gender", "age", "ethnicity", "pictures", "share", "simultaneous 95 %", "flag"),
         rows=tuple(
             (
                 cell.gender,
                 cell.age,
                 cell.ethnicity,
-                f"{cell.count:,}",
+                _rows(
+                    one,
+                    f"{cell.count:,}",
+                    gender=cell.gender,
+                    age=cell.age,
+                    ethnicity=cell.ethnicity,
+                ),
                 percent(cell.share),
                 interval(cell.low, cell.high),
                 "small" if cell.small else "",
@@ -129,10 +170,11 @@ def _crossed(title: str, one: PopulationReport, small_cell: int) -> Table:
     )
 
 
-def association_table(title: str, found: Mapping[str, Association]) -> Table:
+def association_table(part: str, title: str, found: Mapping[str, Association]) -> Table:
     """Effect sizes, and p-values or why there are none."""
     why = next((one.no_p_because for one in found.values() if one.no_p_because), None)
     return Table(
+        part=part,
         title=title,
         head=("perceived", "Cramer's V", "bias-corrected", "n", "p"),
         rows=tuple(
@@ -151,7 +193,7 @@ def association_table(title: str, found: Mapping[str, Association]) -> Table:
     )
 
 
-def _faces(title: str, one: PopulationReport) -> Iterator[Table]:
+def _faces(part: str, one: PopulationReport) -> Iterator[Table]:
     rows: list[tuple[str, str]] = []
     if one.diversity:
         found = one.diversity
@@ -166,45 +208,73 @@ def _faces(title: str, one: PopulationReport) -> Iterator[Table]:
         ]
     if rows:
         yield Table(
-            title=f"{title}: variety of faces",
+            part=part,
+            title="Variety of faces",
             head=("measure", "value"),
             rows=tuple(rows),
             num_words=1,
             note="",
         )
-    if one.likeness:
-        found_likeness = one.likeness
-        explained = {"face": found_likeness.faces, **found_likeness.groups}
+
+
+def _repeated(part: str, one: PopulationReport) -> Iterator[Table]:
+    def sample(of: str) -> Cell:
+        return Link(text=of, id=of) if one.own else of
+
+    rows = [
+        (kind.by, sample(kept), sample(again))
+        for kind in one.repeats
+        for kept, again in kind.examples
+    ]
+    if rows:
         yield Table(
-            title=f"{title}: what the name explains",
-            head=("of the", "omega squared", "ICC", "eta squared", "eta by chance", "p"),
-            rows=tuple(
-                (
-                    f"{name}, {of.num_labels:,} names, {of.num_rows:,} pictures",
-                    number(of.omega_squared),
-                    number(of.intraclass),
-                    number(of.eta_squared),
-                    f"{number(of.by_chance_mean)}, 95 % below {number(of.by_chance_95)}",
-                    chance(of.p_value),
-                )
-                for name, of in explained.items()
-            ),
-            num_words=1,
-            note="Omega squared is the share of variance that the name explains, without what "
-            f"chance alone does. {found_likeness.num_names_taken:,} of "
-            f"{found_likeness.num_names:,} names with several faces were taken.",
+            part=part,
+            title="Near-duplicates to look at",
+            head=("near by", "sample", "repeats it"),
+            rows=tuple(rows),
+            num_words=3,
+            note="The nearest of each kind. relume curate --near-cosine leaves such out.",
         )
-        yield Table(
-            title=f"{title}: the most stable names",
-            head=("name", "faces", "mean cosine"),
-            rows=tuple(
-                (stable.name, str(stable.num_faces), number(stable.mean_cosine))
-                for stable in found_likeness.most_stable
-            ),
-            num_words=1,
-            note="With shuffled names the most stable reaches "
-            f"{number(found_likeness.stable_by_chance)} in 95 of 100 shuffles.",
-        )
+
+
+def _likeness(part: str, one: PopulationReport) -> Iterator[Table]:
+    found = one.likeness
+    if found is None:
+        return
+    explained = {"face": found.faces, **found.groups}
+    why = next((of.no_p_because for of in explained.values() if of.no_p_because), None)
+    yield Table(
+        part=part,
+        title="What the name explains",
+        head=("of the", "omega squared", "ICC", "eta squared", "eta by chance", "p"),
+        rows=tuple(
+            (
+                f"{name}, {of.num_labels:,} names, {of.num_rows:,} pictures",
+                number(of.omega_squared),
+                number(of.intraclass),
+                number(of.eta_squared),
+                f"{number(of.by_chance_mean)}, 95 % below {number(of.by_chance_95)}",
+                chance(of.p_value),
+            )
+            for name, of in explained.items()
+        ),
+        num_words=1,
+        note="Omega squared is the share of variance that the name explains, without what chance "
+        f"alone does. {found.num_names_taken:,} of {found.num_names:,} names with several faces "
+        "were taken." + (f" No p: {why}." if why else ""),
+    )
+    yield Table(
+        part=part,
+        title="The most stable names",
+        head=("name", "faces", "mean cosine"),
+        rows=tuple(
+            (stable.name, str(stable.num_faces), number(stable.mean_cosine))
+            for stable in found.most_stable
+        ),
+        num_words=1,
+        note=f"With shuffled names the most stable reaches {number(found.stable_by_chance)} in 95 "
+        "of 100 shuffles.",
+    )
 
 
 def _pairs(num: int) -> int:

@@ -51,6 +51,7 @@ class MatrixRow:
     matrix: str
     note: str
     misfit: float
+    refuted: bool
     shares: tuple[float, ...]
     low: tuple[float, ...]
     high: tuple[float, ...]
@@ -98,10 +99,14 @@ class DifferenceRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PopulationReport:
-    """Everything about one stage of one dataset; no tables where no picture counts."""
+    """Everything about one stage of one dataset; no tables where no picture counts.
+
+    `own` of the audited dataset, not of the one that it is compared with.
+    """
 
     label: str
     stage: str
+    own: bool
     num: int
     num_counted: int
     statuses: dict[str, int]
@@ -121,6 +126,15 @@ class Comparison:
     against: str
     associations: dict[str, Association]
     differences: tuple[DifferenceRow, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """A figure that was written: its PNG, which mostly has an SVG beside it, and its words."""
+
+    file: str
+    title: str
+    alt: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

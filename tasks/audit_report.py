@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +25,12 @@ from tasks.audit_people import (
     set_associations,
 )
 from tasks.audit_population import Population, populations
-from tasks.audit_records import Comparison, PopulationReport, Report
+from tasks.audit_records import Comparison, Drawn, PopulationReport, Report
 from tasks.audit_settings import ReportSettings
 from tasks.audit_tables import markdown, tables
 from tasks.paper_shares import paper_row, reread_paper
 from tasks.report_place import REPORT, TEXT
-from tasks.text_tables import Table
+from tasks.text_tables import Cell, Table
 
 Names = Mapping[str, str | None]
 Measures = Mapping[str, Mapping[str, float]]
@@ -69,9 +69,14 @@ def build_report(
         paper=tuple(reread_paper()),
         populations=tuple(
             _population_report(
-                one, corrected.get(one.title), (names or {}) if one in ours else {}, settings
+                one,
+                corrected.get(one.title),
+                (names or {}) if own else {},
+                settings,
+                own=own,
             )
-            for one in every
+            for group, own in ((theirs, False), (ours, True))
+            for one in group
         ),
         comparisons=tuple(_comparisons(ours, theirs, corrected)),
         pairs=tuple(
@@ -105,22 +110,34 @@ def as_json(value: Any) -> Any:
 
 
 def write_report(
-    report: Report, folder: Path, title: str, *, selection: str | None = None
+    report: Report,
+    folder: Path,
+    title: str,
+    *,
+    selection: str | None = None,
+    figures: Sequence[Drawn] = (),
 ) -> list[Table]:
     """Writes report.json and report.md into a folder; returns the tables that are in both.
 
-    report.json has the numbers by name, and for a gallery the tables as they are read. `selection`
-    is the sha256 of the file whose samples these are, null where they are all.
+    report.json has the numbers by name, and for a gallery the tables as they are read and the words
+    of the figures beside it. `selection` is the sha256 of the file whose samples these are, null
+    where they are all.
     """
     drawn = tables(report)
     told = as_json(report) | {
         "title": title,
         "selection": selection,
         "tables": [
-            {"title": one.title, "columns": one.head, "rows": one.rows, "note": one.note or ""}
+            {
+                "part": one.part,
+                "title": one.title,
+                "columns": one.head,
+                "rows": [[_cell(cell) for cell in row] for row in one.rows],
+                "note": one.note,
+            }
             for one in drawn
         ],
-        "figures": [],
+        "figures": [dataclasses.asdict(one) for one in figures],
     }
     folder.mkdir(parents=True, exist_ok=True)
     (folder / REPORT).write_text(
@@ -130,15 +147,25 @@ def write_report(
     return drawn
 
 
+def _cell(cell: Cell) -> Any:
+    """A cell as a gallery reads it, a link with what it leads to."""
+    if isinstance(cell, str):
+        return cell
+    return {key: value for key, value in as_json(cell).items() if value is not None}
+
+
 def _population_report(
     population: Population,
     corrected: dict[str, CorrectedRange] | None,
     names: Names,
     settings: ReportSettings,
+    *,
+    own: bool,
 ) -> PopulationReport:
     return PopulationReport(
         label=population.label,
         stage=population.stage,
+        own=own,
         num=population.num,
         num_counted=population.num_counted,
         statuses=population.statuses,

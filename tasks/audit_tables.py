@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from tasks.audit_pair_tables import pair_tables
 from tasks.audit_population_tables import population_tables
-from tasks.audit_records import Comparison, Report
+from tasks.audit_records import Comparison, MatrixRow, Report
 from tasks.paper_shares import PAPER_HEAD
 from tasks.text_tables import Table, interval, number, percent, signed
 
@@ -39,8 +39,12 @@ def markdown(report: Report) -> str:
     if report.procedural:
         lines += [f"**{PROCEDURAL}**", ""]
     lines += [PERCEIVED, ""]
+    part = ""
     for table in tables(report):
-        lines += [f"## {table.title}", "", *_markdown_rows(table), ""]
+        if table.part != part:
+            part = table.part
+            lines += [f"## {cell(part)}", ""]
+        lines += [f"{'###' if part else '##'} {cell(table.title)}", "", *_markdown_rows(table), ""]
         if table.note:
             lines += [cell(table.note), ""]
     return "\n".join(lines)
@@ -53,7 +57,7 @@ def _markdown_rows(table: Table) -> Iterator[str]:
         + "|".join("---" if i < table.num_words else "---:" for i in range(len(table.head)))
         + "|"
     )
-    for row in table.rows:
+    for row in table.texts():
         yield "| " + " | ".join(cell(one) for one in row) + " |"
 
 
@@ -87,7 +91,7 @@ def _headline(report: Report) -> Table:
                     percent(row.corrected),
                     interval(row.corrected_low, row.corrected_high),
                     interval(row.range_low, row.range_high),
-                    number(attribute.matrices[0].misfit, 2),
+                    _misfit(attribute.matrices[0]),
                     percent(row.share),
                     interval(row.sampling_low, row.sampling_high),
                 )
@@ -103,10 +107,24 @@ def _headline(report: Report) -> Table:
         num_words=3,
         note="The headline is the share corrected by the first confusion matrix, with an interval "
         f"from {report.draws:,} draws of pictures and of matrix. The range is over all matrices, "
-        "of which none transfers for sure to synthetic faces. A misfit clearly above 0 refutes "
-        "the first matrix: it cannot make any people look like these. The sampling-only "
-        "(Wilson) interval takes the classifier to be always right: at 140,000 pictures it is ten "
-        "times too narrow.",
+        "of which none transfers for sure to synthetic faces. Where the misfit refutes the first "
+        "matrix, no people could look like these through it, and its shares are not to be quoted. "
+        f"{_at_an_edge(rows)}The sampling-only (Wilson) interval takes the classifier to be always "
+        "right: at 140,000 pictures it is ten times too narrow.",
+    )
+
+
+def _misfit(one: MatrixRow) -> str:
+    return f"{number(one.misfit, 2)}{', refuted' if one.refuted else ''}"
+
+
+def _at_an_edge(rows: Sequence[tuple[str, ...]]) -> str:
+    """What an interval means whose estimate is as small or as large as a share can be."""
+    if not any(row[3] in (percent(0), percent(1)) for row in rows):
+        return ""
+    return (
+        "A corrected share of 0 or 100 % is at the edge of what shares can be: the other end of "
+        "its interval bounds it from one side, at 97.5 %. "
     )
 
 
@@ -137,7 +155,8 @@ def _paper(report: Report) -> Table:
 
 def _comparison(one: Comparison) -> Table:
     return Table(
-        title=f"{one.of} against {one.against}",
+        part=f"{one.of} against {one.against}",
+        title="Differences of corrected shares",
         head=("perceived", "group", "corrected difference", "95 % interval", "over matrices", "V"),
         rows=tuple(
             (

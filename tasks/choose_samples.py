@@ -77,6 +77,11 @@ def choose_samples(rows: pa.Table, label: str, wish: Wish) -> Selection:
         chosen = fit[choose_rows(cells, _priority(judged, fit, wish.seed), choice.counts)]
         reasons[np.setdiff1d(fit, chosen)] = _NOT_NEEDED
     elif wish.size is not None:
+        if wish.size > len(fit):
+            raise ValueError(
+                f"size {wish.size:,}: out of reach: {len(fit):,} samples are fit; ask for fewer, "
+                "or leave fewer out"
+            )
         order = np.argsort(_priority(judged, fit, wish.seed), kind="stable")
         reasons[fit[order[wish.size :]]] = "fit, and not needed"
     table = to_table(

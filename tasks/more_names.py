@@ -8,21 +8,22 @@ import pyarrow as pa
 
 from metrics.name_draws import NamePlan, count_brought, plan_draws
 from metrics.targets import Target, target_cells
+from schemas.sample import Stage
 from shards.encoding import read_parquet
 from tasks.audit_population import populations
 from tasks.name_kinds import KindBy, name_kinds
 
 
 def more_names(
-    rows: pa.Table, names: Path, by: KindBy, target: Target, tolerance: float
+    rows: pa.Table, stage: Stage, names: Path, by: KindBy, target: Target, tolerance: float
 ) -> NamePlan:
-    """The draws that bring the audited pictures to a target.
+    """The draws that bring the audited pictures of a stage to a target.
 
     The id of a sample begins with that of its name.
     """
     table = read_parquet(names)
     kinds = name_kinds(table, by)
-    population = populations(rows, "audit")[-1]
+    population = next(one for one in populations(rows, "audit") if one.stage == stage)
     cells = target_cells(population.codes, target)
     kind_of = [kinds.get(one.partition("-")[0]) for one in population.ids]
     if not any(kind_of):

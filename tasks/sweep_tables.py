@@ -42,7 +42,7 @@ def markdown(tables: Sequence[Table]) -> str:
         parts += ["", f"## {table.title}", "", "| " + " | ".join(table.head) + " |"]
         words = table.num_words
         parts.append("|" + "---|" * words + "---:|" * (len(table.head) - words))
-        parts += ["| " + " | ".join(row) + " |" for row in table.rows]
+        parts += ["| " + " | ".join(row) + " |" for row in table.texts()]
         if table.note:
             parts += ["", table.note]
     return "\n".join([*parts, ""])

@@ -3,18 +3,44 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """A cell whose text leads a page's reader to samples: those with these values, or one by id."""
+
+    text: str
+    filter: Mapping[str, Sequence[str]] | None = None
+    id: str | None = None
+
+
+Cell = str | Link
+
+
+def text_of(cell: Cell) -> str:
+    """What a cell says, wherever it leads."""
+    return cell.text if isinstance(cell, Link) else cell
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """A titled table; the first `num_words` columns hold words, the others numbers."""
+    """A titled table; the first `num_words` columns hold words, the others numbers.
+
+    `part` is the section of a report that it belongs to, empty for a table by itself.
+    """
 
     title: str
     head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
+    rows: tuple[tuple[Cell, ...], ...]
     num_words: int
     note: str
+    part: str = ""
+
+    def texts(self) -> tuple[tuple[str, ...], ...]:
+        """The rows as they are read where nothing can be followed."""
+        return tuple(tuple(text_of(cell) for cell in row) for row in self.rows)
 
 
 def percent(share: float) -> str:

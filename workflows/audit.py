@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from workflows.audit_report import Asked
 
 AGAINST = "against"
+_OF_DEEPFACE = ("detector", "engine", "weights", "min_confidence", "batch_size", "threads")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +60,8 @@ class Arguments(WorkerArguments):
     OUT/selected/NAME; OUT keeps those of all"""
     target: Path | None = None
     """TOML file of shares to compare with, a table for gender, age or ethnicity"""
+    matrices: Path | None = None
+    """TOML file of your own confusion matrices: the headline's, before the bundled ones"""
     duplicates: Annotated[bool, tyro.conf.arg(help="look for near-duplicates, in minutes")] = False
     report_only: Annotated[bool, tyro.conf.arg(help="tables and figures of what is there")] = False
 
@@ -86,7 +90,7 @@ def main(argv: list[str]) -> int:
 
 def _asked(arguments: Arguments) -> Asked:
     from metrics.targets import SEPARATOR
-    from tasks.audit_settings import read_target
+    from tasks.audit_settings import read_matrices, read_target
     from tasks.selection_file import read_selection, selected_ids
     from workflows.audit_report import Asked
 
@@ -103,13 +107,27 @@ def _asked(arguments: Arguments) -> Asked:
         selection = arguments.selection, selected_ids(chosen)
     return Asked(
         target=target,
+        matrices={} if arguments.matrices is None else read_matrices(arguments.matrices),
         duplicates=arguments.duplicates,
         selection=selection,
     )
 
 
 def _check(arguments: Arguments) -> None:
+    if arguments.analyser == "truth":
+        for one in dataclasses.fields(Arguments):
+            if one.name in _OF_DEEPFACE and getattr(arguments, one.name) != one.default:
+                raise ValueError(
+                    f"--{one.name.replace('_', '-')}: is of DeepFace's models, and "
+                    "--analyser truth reads what the painter drew; leave it out"
+                )
     datasets = [one for one in (arguments.dataset, arguments.against) if one is not None]
+    compared = arguments.out / AGAINST
+    if arguments.against is None and (compared / "audit.json").exists():
+        raise ValueError(
+            f"{compared}: the report in {arguments.out} compares with what lies there; give the "
+            "same --against again, or remove that folder to report without it"
+        )
     if arguments.against is not None and arguments.against.resolve() == arguments.dataset.resolve():
         raise ValueError(f"--against {arguments.against}: is the dataset itself; name another one")
     for dataset in datasets:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,8 +12,9 @@ from workflows.console import Console
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from metrics.correction import ConfusionMatrix
     from schemas.audit_record import AuditRecord
-    from tasks.audit_records import Report
+    from tasks.audit_records import Drawn, Report
 
 # Of the tables, what a person wants to see at once; the rest is in the files.
 _SHOWN = 1
@@ -24,6 +25,8 @@ class Asked:
     """What the report is to tell beside what it always tells, and of which samples."""
 
     target: Mapping[str, Mapping[str, float]] | None
+    # Somebody's own, which come before the bundled ones.
+    matrices: Mapping[str, Sequence[ConfusionMatrix]]
     duplicates: bool
     # The file of the selected, and their ids; None for all samples.
     selection: tuple[Path, frozenset[str]] | None
@@ -59,11 +62,11 @@ def report(out: Path, roots: Mapping[Path, Path], asked: Asked, console: Console
         folder = report_folder(out, asked.selection[0])
         of = file_facts(asked.selection[0]).sha256
     with staged_report(folder) as staged:
-        drawn = write_report(built, staged, title, selection=of)
-        _draw(staged / FIGURES, audits, built, console)
+        figures = list(_draw(staged / FIGURES, audits, built, console))
+        drawn = write_report(built, staged, title, selection=of, figures=figures)
     for one in drawn[:_SHOWN]:
         console.heading(one.title)
-        console.table(one.head, one.rows)
+        console.table(one.head, one.texts())
         if one.note:
             console.note(one.note)
     console.note(f"all tables: {folder / TEXT}; figures: {folder / FIGURES}")
@@ -76,6 +79,7 @@ def _build(audits: Sequence[_Audited], asked: Asked) -> Report:
 
     first, *others = audits
     exact = first.record.settings.analyser.kind == "truth"
+    bundled = exact_matrices() if exact else known_matrices()
     return build_report(
         first.rows,
         first.label,
@@ -87,18 +91,20 @@ def _build(audits: Sequence[_Audited], asked: Asked) -> Report:
         settings=ReportSettings(
             target=asked.target,
             duplicates=asked.duplicates,
-            matrices=exact_matrices() if exact else known_matrices(),
+            matrices={name: [*asked.matrices.get(name, ()), *bundled[name]] for name in bundled},
         ),
     )
 
 
-def _draw(figures: Path, audits: Sequence[_Audited], built: Report, console: Console) -> None:
+def _draw(
+    figures: Path, audits: Sequence[_Audited], built: Report, console: Console
+) -> Iterator[Drawn]:
     from shards.reader import Reader
     from tasks.audit_figures import write_figures, write_portrait_figures, write_sheet
     from tasks.audit_population import populations
     from tasks.portraits import portraits
 
-    write_figures(built, figures)
+    yield from write_figures(built, figures)
     total = sum(len(populations(one.rows, one.label)) for one in audits)
     with console.progress("drawing", "figures", total) as advance:
         done = 0
@@ -107,9 +113,9 @@ def _draw(figures: Path, audits: Sequence[_Audited], built: Report, console: Con
                 for number, population in enumerate(populations(one.rows, one.label)):
                     if population.num_counted:
                         portrait = portraits(reader, population.stage)
-                        write_portrait_figures(population, portrait, figures)
+                        yield from write_portrait_figures(population, portrait, figures)
                         if number == 0:
-                            write_sheet(population, reader, figures)
+                            yield from write_sheet(population, reader, figures)
                     done += 1
                     advance(done)
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from metrics.targets import Target
+    from schemas.sample import Stage
     from tasks.choose_samples import Selection
 
 
@@ -92,7 +93,7 @@ def main(argv: list[str]) -> int:
     write_selection(arguments.out, selection.table, record.dataset)
     told = _told(arguments, selection, target)
     if arguments.draws is not None and target is not None:
-        told["draws"] = _draws(arguments, rows, target)
+        told["draws"] = _draws(arguments, rows, selection.stage, target)
     console = Console()
     if arguments.json:
         console.result(json.dumps(told, ensure_ascii=False))
@@ -111,6 +112,15 @@ def _check(arguments: Arguments) -> None:
         raise ValueError(f"--size {arguments.size}: should be at least 1")
     if not 0 <= arguments.tolerance < 1:
         raise ValueError(f"--tolerance {arguments.tolerance}: should be 0 to 1")
+    for option in ("min_identity", "near_cosine"):
+        value = getattr(arguments, option)
+        # NaN is in no range.
+        if value is not None and not -1 <= value <= 1:
+            raise ValueError(
+                f"--{option.replace('_', '-')} {value:g}: is a cosine; should be -1 to 1"
+            )
+    if arguments.min_sharpness is not None and not arguments.min_sharpness >= 0:
+        raise ValueError(f"--min-sharpness {arguments.min_sharpness:g}: should be at least 0")
     if arguments.joint and arguments.target != "uniform":
         raise ValueError(
             "--joint: is of --target uniform; shares of combinations stand in the file, under "
@@ -154,13 +164,15 @@ def _told(arguments: Arguments, selection: Selection, target: Target | None) -> 
     return told
 
 
-def _draws(arguments: Arguments, rows: pa.Table, target: Target) -> dict[str, Any]:
+def _draws(arguments: Arguments, rows: pa.Table, stage: Stage, target: Target) -> dict[str, Any]:
     from dataclasses import asdict
 
     from tasks.more_names import more_names
 
     assert arguments.draws is not None
-    return asdict(more_names(rows, arguments.draws, arguments.by, target, arguments.tolerance))
+    return asdict(
+        more_names(rows, stage, arguments.draws, arguments.by, target, arguments.tolerance)
+    )
 
 
 def _tell(console: Console, told: dict[str, Any]) -> None:

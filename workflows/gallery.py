@@ -67,7 +67,7 @@ def main(argv: list[str]) -> int:
     exact = exact_rows(gathered, wanted)
     content = Content(gathered, shape, exact, _reported(arguments, console))
     replaces = check_place(arguments.out, gathered.run.plan.sha256)
-    expected = expected_bytes(gathered, shape, exact)
+    expected = expected_bytes(gathered, shape, exact) + _figure_bytes(content)
     console.note(
         f"{counted(shape.num_rows, 'sample')} at {shape.picture_px} px, "
         f"{counted(content.num_exact, 'exact copy').replace('copys', 'copies')}: "
@@ -132,6 +132,15 @@ def _reported(arguments: Arguments, console: Console) -> tuple[Path, dict[str, A
         )
         return None
     return folder, report
+
+
+def _figure_bytes(content: Content) -> int:
+    from tasks.gallery.report import FIGURES
+
+    if content.reported is None:
+        return 0
+    folder, report = content.reported
+    return sum((folder / FIGURES / one["file"]).stat().st_size for one in report["figures"])
 
 
 def _check_room(out: Path, expected: int) -> None:

@@ -193,7 +193,7 @@ def _show(console: Console, sweep: SweepConfig, config: Path, out: Path) -> int:
     tables = sweep_tables(sweep, results)
     for table in tables:
         console.heading(table.title)
-        console.table(table.head, table.rows)
+        console.table(table.head, table.texts())
         if table.note:
             console.note(table.note)
     out.mkdir(parents=True, exist_ok=True)

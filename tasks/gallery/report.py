@@ -1,10 +1,11 @@
 """An audit's own tables, figures and text, taken over into a gallery.
 
-`report.json` is plain: {"title", "tables": [{"title", "columns", "rows", "note"}], "figures":
-[{"file", "title", "alt"}]}; titles, notes and figures may be missing. A cell is text, a number,
-null, true or false, or {"text", "filter": {attribute: [values]}} or {"text", "id"}, which the page
-makes a link to those rows. Other keys of the file are for other readers. `report.md` is shown as
-text. Figures are the PNG and SVG files of `figures/`, shown as pictures: no script in one can run.
+`report.json` is plain: {"title", "tables": [{"part", "title", "columns", "rows", "note"}],
+"figures": [{"file", "title", "alt"}]}; parts, titles, notes and figures may be missing. A cell is
+text, a number, null, true or false, or {"text", "filter": {attribute: [values]}} or {"text", "id"},
+which the page makes a link to those rows. Other keys of the file are for other readers. `report.md`
+is shown as text. Figures are the PNG and SVG files of `figures/`, shown as pictures: no script in
+one can run. One that has both is shown as SVG, unless that is large.
 """
 
 from __future__ import annotations
@@ -74,6 +75,7 @@ def _table(told: Any, where: str) -> dict[str, Any]:
                     'object with "text" and "filter" or "id"'
                 )
     return {
+        "part": told.get("part"),
         "title": told.get("title"),
         "columns": [str(column) for column in columns],
         "rows": rows,
@@ -94,6 +96,10 @@ def _is_link(cell: dict[str, Any]) -> bool:
 def _figures(audit: Path, told: list[Any], path: Path) -> list[dict[str, Any]]:
     """What the report says of its figures, then those it does not mention."""
     there = _files(audit / FIGURES)
+    by_stem: dict[str, str] = {}
+    for name, num_bytes in sorted(there.items()):
+        if name.endswith(".png") or num_bytes <= _LARGE_SVG_BYTES:
+            by_stem[Path(name).stem] = name  # an .svg comes after its .png
     figures: list[dict[str, Any]] = []
     for one in told:
         file = one.get("file") if isinstance(one, dict) else one
@@ -101,15 +107,12 @@ def _figures(audit: Path, told: list[Any], path: Path) -> list[dict[str, Any]]:
             raise ValueError(f"{path}: figure {file!r} is not a PNG or SVG in {audit / FIGURES}")
         words = one if isinstance(one, dict) else {}
         title = words.get("title") or _words(file)
-        figures.append({"file": Path(file).name, "title": title, "alt": words.get("alt") or title})
+        best = by_stem.get(Path(file).stem, Path(file).name)
+        figures.append({"file": best, "title": title, "alt": words.get("alt") or title})
     mentioned = {Path(figure["file"]).stem for figure in figures}
-    by_stem: dict[str, str] = {}
-    for file, num_bytes in sorted(there.items()):
-        if file.endswith(".png") or num_bytes <= _LARGE_SVG_BYTES:
-            by_stem[Path(file).stem] = file  # an .svg comes after its .png
-    for stem, file in by_stem.items():
+    for stem, shown in by_stem.items():
         if stem not in mentioned:
-            figures.append({"file": file, "title": _words(file), "alt": _words(file)})
+            figures.append({"file": shown, "title": _words(shown), "alt": _words(shown)})
     return figures
 
 

@@ -101,6 +101,18 @@ def test_shares_that_a_matrix_cannot_make_are_told() -> None:
     found = correct([990, 10], matrix(even_errors(2, 0.72)))
     assert found.shares == pytest.approx([1, 0], abs=1e-6)
     assert found.misfit == pytest.approx(0.27, abs=1e-6)
+    assert found.refuted
+
+
+@pytest.mark.parametrize("num", [60, 2_000])
+def test_a_right_matrix_is_seldom_refuted(num: int) -> None:
+    """Nobody of four groups is there at all, where chance alone makes a misfit most often."""
+    right = matrix(even_errors(6, 0.6), 400)
+    rng = np.random.default_rng(5)
+    seen = rng.multinomial(num, right.rates[:2].mean(axis=0), size=60)
+    found = [correct(one, right, draws=100) for one in seen]
+    assert sum(one.misfit > 0.01 for one in found) > 6
+    assert sum(one.refuted for one in found) <= 5
 
 
 def test_the_range_spans_the_matrices() -> None:

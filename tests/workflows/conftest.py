@@ -177,7 +177,13 @@ REPORT = {
                 ],
             ],
             "note": "Intervals of 95 %.",
-        }
+        },
+        {
+            "part": "big, source",
+            "title": "Near-duplicates to look at",
+            "columns": ["near by", "sample"],
+            "rows": [["hash", {"text": "nm0000005-00", "id": "nm0000005-00"}]],
+        },
     ],
     "figures": [{"file": "figures/ages.svg", "title": "Ages", "alt": "Bars of perceived ages"}],
     "numbers": {"for": "other readers"},

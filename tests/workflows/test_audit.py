@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -12,7 +13,10 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -23,11 +27,14 @@ from schemas.truth import AGE_GROUPS
 from shards import filesystem
 from shards.encoding import read_parquet
 from shards.events import read as read_events
+from shards.filesystem import file_facts
+from tasks.audit_settings import read_matrices
 from tasks.selection_file import read_selection, selected_ids
 from workflows.cli import main
 from workflows.curate import _some
 
 Capture = pytest.CaptureFixture[str]
+MATRIX = "[[gender]]\nname = 'a'\nnote = 'b'\ncounts = {{ {} }}\n"
 
 
 def audit(dataset: Path, out: Path, *options: str) -> int:
@@ -226,6 +233,8 @@ def test_what_is_not_audited(
     (tmp_path / "unknown.toml").write_text("[gender]\nman = 0.5\nwomen = 0.5\n")
     ours = str(finished)
     for argv, told in [
+        ([ours, "--out", str(audited), *truth, "--report-only"], "give the same --against again"),
+        ([ours, "--out", str(tmp_path / "a"), *truth, "--threads", "2"], "--threads: is of Deep"),
         ([str(empty), "--out", str(tmp_path / "a"), *truth], "has no pictures yet"),
         ([ours, "--out", str(tmp_path / "a"), "--against", ours, *truth], "is the dataset itself"),
         ([ours, "--out", f"{ours}/audit", *truth], "choose a place outside"),
@@ -249,7 +258,8 @@ def test_what_is_not_audited(
         assert main(["audit", "--here", *argv]) == 2, argv
         assert told in capsys.readouterr().err
     assert main(["generate", "--here", str(empty)]) == 0
-    assert audit(empty, audited, *truth) == 2
+    baseline = str(audited.parent / "baseline")
+    assert audit(empty, audited, *truth, "--against", baseline) == 2
     assert "was begun of another dataset" in capsys.readouterr().err
 
 
@@ -266,6 +276,70 @@ def test_a_damaged_dataset_is_given_up_by_shard_and_told(
     assert main(["generate", "--here", str(generated), "--mend"]) == 0
     assert audit(generated, tmp_path / "audit", "--analyser", "truth", "--retry-failed") == 0
     assert len(rows_of(tmp_path / "audit")) == 128
+
+
+def test_what_a_known_matrix_blurred_comes_back_by_it(finished: Path, tmp_path: Path) -> None:
+    """The truth, misread by a known matrix, is told by the verb that is given this matrix."""
+    misread = Path(shutil.copytree(finished, tmp_path / "misread"))
+    truth = read_parquet(misread / "truth.parquet")
+    rng = np.random.default_rng(4)
+    women = np.asarray(truth["gender"].to_pylist()) == "woman"
+    # Of the men all are seen as such, of the women half.
+    seen = women & (rng.random(len(women)) < 0.5)
+    genders = pa.array(np.where(seen, "woman", "man"))
+    place = truth.schema.get_field_index("gender")
+    path, told_of = misread / "truth.parquet", misread / "generator.json"
+    before = file_facts(path).sha256
+    path.unlink()
+    pq.write_table(truth.set_column(place, truth.schema.field(place), genders), path)
+    text = told_of.read_text()
+    assert before in text
+    told_of.unlink()
+    told_of.write_text(text.replace(before, file_facts(path).sha256))
+    matrices = tmp_path / "ours.toml"
+    matrices.write_text(
+        '[[gender]]\nname = "ours"\nnote = "counted"\n'
+        "counts = { man = { man = 500 }, woman = { man = 250, woman = 250 } }\n"
+    )
+    argv = ["--analyser", "truth", "--matrices", str(matrices)]
+    assert audit(misread, tmp_path / "audit", *argv) == 0
+    told = json.loads((tmp_path / "audit/report.json").read_text())
+    gender = told["populations"][0]["attributes"]["gender"]
+    assert [one["matrix"] for one in gender["matrices"]] == ["ours", "no error"]
+    woman = gender["rows"][1]
+    assert woman["share"] < women.mean() - 0.02
+    assert woman["sampling_high"] > woman["share"] == pytest.approx(seen.mean())
+    assert woman["corrected"] == pytest.approx(2 * seen.mean(), abs=0.01)
+    assert woman["corrected_low"] < women.mean() < woman["corrected_high"]
+    # Without it the same rows are taken as they are seen.
+    assert audit(misread, tmp_path / "audit", *argv[:2], "--report-only") == 0
+    told = json.loads((tmp_path / "audit/report.json").read_text())
+    assert len(told["populations"][0]["attributes"]["gender"]["matrices"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[size]\n", "size: should be [[gender]]"),
+        ("", "nothing: should be [[gender]]"),
+        ("[gender]\nname = 'a'\n", "several may follow, so write [[gender]]"),
+        ("[[gender]]\nname = 'a'\n", "gender[0]: should have a name, a note"),
+        (MATRIX.format("man = { man = 1 }"), "should have a table for each of man, woman"),
+        (MATRIX.format("man = { men = 1 }, woman = {}"), "counts.man: 'men' is no group"),
+        (MATRIX.format("man = { man = nan }, woman = {}"), "man = nan: should be a number from 0"),
+        (MATRIX.format("man = { man = 1 }, woman = {}"), "needs counts of 0 or more"),
+        (MATRIX.format("man = 3, woman = 4"), "counts.man: 3 is no group"),
+        (
+            MATRIX.format("man = { man = 1 }, woman = { man = 1 }"),
+            "two of its rows are nearly alike",
+        ),
+    ],
+)
+def test_matrices_that_nothing_can_be_corrected_by(text: str, told: str, tmp_path: Path) -> None:
+    (tmp_path / "m.toml").write_text(text)
+    with pytest.raises(ValueError, match=re.escape(told)) as found:
+        read_matrices(tmp_path / "m.toml")
+    assert str(found.value).startswith(f"{tmp_path}/m.toml: ")
 
 
 def curate(audit: Path, out: Path, *options: str) -> int:
@@ -310,11 +384,13 @@ def test_the_report_of_a_selection(
     chosen = tmp_path / "half women.parquet"
     assert curate(out, chosen, "--target", "uniform", "--attributes", "gender") == 0
     whole = report_files(out)
-    argv = ["--analyser", "truth", "--report-only", "--selection", str(chosen)]
+    baseline = str(audited.parent / "baseline")
+    argv = ["--analyser", "truth", "--report-only", "--against", baseline]
+    argv += ["--selection", str(chosen)]
     assert audit(finished, out, *argv) == 0
     assert report_files(out) == whole
     told = json.loads((out / "selected/half women/report.json").read_text())
-    assert told["title"] == "Audit of medium, selected"
+    assert told["title"] == "Audit of medium, selected against small"
     taken = selected_ids(read_selection(chosen, finished))
     ours = next(one for one in told["populations"] if one["stage"] == "target")
     assert ours["num"] == len(taken) < 64
@@ -391,6 +467,9 @@ def test_what_cannot_be_curated(audited: Path, tmp_path: Path, capsys: Capture) 
         ([str(tmp_path), "--out", str(out)], "make one with relume audit"),
         ([str(audited), "--out", str(tmp_path / "s.csv")], "let the name end in .parquet"),
         ([str(audited), "--out", str(out), "--size", "0"], "should be at least 1"),
+        ([str(audited), "--out", str(out), "--size", "65"], "out of reach: 64 samples are fit"),
+        ([str(audited), "--out", str(out), "--min-identity", "nan"], "is a cosine; should be -1"),
+        ([str(audited), "--out", str(out), "--min-sharpness", "-1"], "should be at least 0"),
         ([str(audited), "--out", str(out), "--draws", "n.parquet"], "give one"),
         ([str(audited), "--out", str(out), "--stage", "teacher"], "source, target"),
         (
@@ -406,5 +485,39 @@ def test_a_gallery_of_an_audited_dataset(audited: Path, finished: Path, tmp_path
     out = tmp_path / "gallery"
     argv = [str(finished), "--out", str(out), "--audit", str(audited), "--workers", "1"]
     assert main(["gallery", *argv]) == 0
-    assert "Table 1, in the paper" in (out / "data/report.js").read_text()
+    report, summary = told_to_page(out, "report"), told_to_page(out, "summary")
+    assert report["tables"][0]["title"] == "Table 1, in the paper's form"
+    # Every number of rows leads to as many.
+    (counts,) = [
+        one
+        for one in report["tables"]
+        if (one["part"], one["title"]) == ("medium, target", "Perceived ethnicity, counts")
+    ]
+    (there,) = [one for one in summary["attributes"] if one["key"] == "target-ethnicity"]
+    for group, cell, *_ in counts["rows"]:
+        assert cell["filter"] == {"target-audit": ["ok"], "target-ethnicity": [group]}
+        assert int(cell["text"]) == there["counts"][there["values"].index(group)]
+    known = {one["key"]: set(one["values"]) for one in summary["attributes"]}
+    links = [
+        cell
+        for one in report["tables"]
+        for row in one["rows"]
+        for cell in row
+        if isinstance(cell, dict) and "filter" in cell
+    ]
+    assert len(links) > 100
+    assert all(set(words) <= known[key] for one in links for key, words in one["filter"].items())
+    # The others are not in this gallery.
+    others = [one for one in report["tables"] if one["part"] == "small, source"]
+    assert others
+    assert not any(isinstance(cell, dict) for one in others for row in one["rows"] for cell in row)
+    assert report["figures"][0]["file"] == "distributions.svg"
+    assert all(one["alt"] != one["title"] for one in report["figures"])
     shutil.rmtree(out)
+
+
+def told_to_page(gallery: Path, key: str) -> dict[str, Any]:
+    """What a script of a gallery gives to the page."""
+    text = (gallery / f"data/{key}.js").read_text()
+    told: dict[str, Any] = json.loads(text[text.index(",") + 1 : text.rindex(")")])
+    return told

@@ -232,6 +232,15 @@ def test_the_selected_alone(opened: Open, named_dataset: Path, tmp_path: Path) -
     expect(page.locator("#about-view")).to_contain_text(f"the {len(taken)} that a selection takes")
 
 
+def test_tables_of_a_part_are_opened_and_lead_to_a_sample(opened: Open) -> None:
+    page = opened("#view=audit")
+    sample = page.get_by_role("link", name="nm0000005-00")
+    expect(sample).to_be_hidden()
+    page.get_by_text("big, source 1 table").click()
+    sample.click()
+    expect(page.locator("#detail-id")).to_have_text("nm0000005-00")
+
+
 def test_every_count_leads_to_as_many_rows(opened: Open) -> None:
     page = opened("#view=audit")
     links = page.locator("#audit-view .columns a").all()

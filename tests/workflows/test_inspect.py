@@ -103,6 +103,9 @@ def test_failed_samples(
     out = said(capsys)
     assert "source is black" in out
     assert "verified: every file, picture and row is as it says" in out
+    card = (dataset / "README.md").read_text()
+    assert "2 failed and have a row with the reason" in card
+    assert "\n- 2: source is black\n" in card
     assert main(["inspect", str(dataset), "--failed"]) == 1
     assert "source is black" in said(capsys)
     assert main(["inspect", str(dataset), "--failed", "--json"]) == 1

@@ -102,7 +102,16 @@ relume.parts.tables = (() => {
   function report(told) {
     const parts = [];
     if (told.title) parts.push(make("h3", {}, told.title));
-    parts.push(...told.tables.map(table), ...told.figures.map(figure));
+    const named = [...new Set(told.tables.map((one) => one.part).filter(Boolean))];
+    parts.push(...told.tables.filter((one) => !one.part).map(table));
+    if (told.figures.length) parts.push(make("h3", {}, "Figures"), ...told.figures.map(figure));
+    if (named.length) parts.push(make("h3", {}, "All tables"));
+    // Closed, they are the list of what there is; dozens of tables would be a long way on a phone.
+    for (const name of named) {
+      const tables = told.tables.filter((one) => one.part === name);
+      parts.push(make("details", {}, make("summary", { dir: "auto" }, name, make("span", { className: "count" }, ` ${tables.length} ${tables.length === 1 ? "table" : "tables"}`)),
+        make("div", { className: "tables" }, ...tables.map(table))));
+    }
     if (told.text) {
       parts.push(make("details", {}, make("summary", {}, "The report as text"), make("pre", { tabIndex: 0, dir: "auto" }, told.text)));
     }
@@ -114,7 +123,7 @@ relume.parts.tables = (() => {
     const body = one.rows.map((cells) => make("tr", {}, ...cells.map((value, k) => (
       k === 0 ? make("th", { scope: "row", dir: "auto" }, cell(value)) : make("td", { dir: "auto" }, cell(value))))));
     const made = make("table", {}, one.title ? make("caption", {}, one.title) : null, head, make("tbody", {}, ...body));
-    return make("div", {}, scroll(one.title ?? "Table", made), one.note ? make("p", { className: "hint" }, one.note) : null);
+    return make("div", {}, scroll([one.part, one.title ?? "Table"].filter(Boolean).join(": "), made), one.note ? make("p", { className: "hint" }, one.note) : null);
   }
 
   // A wide table scrolls by itself, by keyboard too; the page does not.
