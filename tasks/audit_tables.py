@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import html
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from tasks.audit_pair_tables import pair_tables
 from tasks.audit_population_tables import population_tables
 from tasks.audit_records import Comparison, MatrixRow, Report
 from tasks.paper_shares import PAPER_HEAD
-from tasks.text_tables import Table, interval, number, percent, signed
+from tasks.text_tables import Table, interval, number, page, percent, signed
 
 PERCEIVED = (
     "Gender, age and ethnicity are what a classifier perceives in synthetic pictures. They are no "
@@ -35,36 +33,8 @@ def tables(report: Report) -> list[Table]:
 
 def markdown(report: Report) -> str:
     """The report as a page."""
-    lines = ["# Who is perceived in these pictures", ""]
-    if report.procedural:
-        lines += [f"**{PROCEDURAL}**", ""]
-    lines += [PERCEIVED, ""]
-    part = ""
-    for table in tables(report):
-        if table.part != part:
-            part = table.part
-            lines += [f"## {cell(part)}", ""]
-        lines += [f"{'###' if part else '##'} {cell(table.title)}", "", *_markdown_rows(table), ""]
-        if table.note:
-            lines += [cell(table.note), ""]
-    return "\n".join(lines)
-
-
-def _markdown_rows(table: Table) -> Iterator[str]:
-    yield "| " + " | ".join(cell(one) for one in table.head) + " |"
-    yield (
-        "|"
-        + "|".join("---" if i < table.num_words else "---:" for i in range(len(table.head)))
-        + "|"
-    )
-    for row in table.texts():
-        yield "| " + " | ".join(cell(one) for one in row) + " |"
-
-
-def cell(text: str) -> str:
-    """Text that may be anything, such as a name, as the content of a cell."""
-    escaped = html.escape(" ".join(text.split()), quote=False)
-    return re.sub(r"([\\`*_\[\]|~])", r"\\\1", escaped)
+    lead = [f"**{PROCEDURAL}**", PERCEIVED] if report.procedural else [PERCEIVED]
+    return page("Who is perceived in these pictures", tables(report), lead)
 
 
 def _table_one(report: Report) -> Table:

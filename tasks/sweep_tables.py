@@ -35,19 +35,6 @@ def sweep_tables(sweep: SweepConfig, results: Sequence[CellResult]) -> list[Tabl
     return tables
 
 
-def markdown(tables: Sequence[Table]) -> str:
-    """Tables as a Markdown page."""
-    parts = ["# Sweep"]
-    for table in tables:
-        parts += ["", f"## {table.title}", "", "| " + " | ".join(table.head) + " |"]
-        words = table.num_words
-        parts.append("|" + "---|" * words + "---:|" * (len(table.head) - words))
-        parts += ["| " + " | ".join(row) + " |" for row in table.texts()]
-        if table.note:
-            parts += ["", table.note]
-    return "\n".join([*parts, ""])
-
-
 def draw_sweep(results: Sequence[CellResult], folder: Path) -> None:
     """Closure against what is kept of the source: hollow the first phase, filled the second."""
     with styled():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import math
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -72,3 +74,34 @@ def chance(p_value: float | None) -> str:
     if p_value is None:
         return "not given"
     return "< 0.0001" if p_value < 1e-4 else f"{p_value:.4f}"
+
+
+def page(title: str, tables: Sequence[Table], lead: Sequence[str] = ()) -> str:
+    """Tables as a Markdown page, each part under its heading; `lead` is Markdown already."""
+    lines = [f"# {markdown_text(title)}", ""]
+    for paragraph in lead:
+        lines += [paragraph, ""]
+    part = ""
+    for table in tables:
+        if table.part != part:
+            part = table.part
+            lines += [f"## {markdown_text(part)}", ""]
+        lines += [f"{'###' if part else '##'} {markdown_text(table.title)}", ""]
+        lines += [*_markdown_rows(table), ""]
+        if table.note:
+            lines += [markdown_text(table.note), ""]
+    return "\n".join(lines)
+
+
+def markdown_text(text: str) -> str:
+    """Text that may be anything, such as a name, as the content of a cell or a line."""
+    escaped = html.escape(" ".join(text.split()), quote=False)
+    return re.sub(r"([\\`*_\[\]|~])", r"\\\1", escaped)
+
+
+def _markdown_rows(table: Table) -> Iterator[str]:
+    yield "| " + " | ".join(markdown_text(one) for one in table.head) + " |"
+    words = min(table.num_words, len(table.head))
+    yield "|" + "---|" * words + "---:|" * (len(table.head) - words)
+    for row in table.texts():
+        yield "| " + " | ".join(markdown_text(one) for one in row) + " |"

@@ -186,7 +186,8 @@ def _submit(console: Console, arguments: Arguments, request: JobRequest, cells: 
 
 
 def _show(console: Console, sweep: SweepConfig, config: Path, out: Path) -> int:
-    from tasks.sweep_tables import draw_sweep, markdown, sweep_tables
+    from tasks.sweep_tables import draw_sweep, sweep_tables
+    from tasks.text_tables import page
 
     cells = _cells_now(sweep, config, out)
     results = [_result(cell, out) for cell in cells]
@@ -197,7 +198,7 @@ def _show(console: Console, sweep: SweepConfig, config: Path, out: Path) -> int:
         if table.note:
             console.note(table.note)
     out.mkdir(parents=True, exist_ok=True)
-    (out / "tables.md").write_text(markdown(tables), "utf-8")
+    (out / "tables.md").write_text(page("Sweep", tables), "utf-8")
     draw_sweep(results, out)
     missing = [one.cell.name for one in results if not one.done]
     final = any(cell.phase == "final" for cell in cells)

@@ -11,7 +11,8 @@ import pytest
 
 from schemas.sweep import Cell, SweepConfig, cells_of, read_sweep
 from tasks.sweep_results import CellResult, finalists, result_of, standings
-from tasks.sweep_tables import draw_sweep, markdown, sweep_tables
+from tasks.sweep_tables import draw_sweep, sweep_tables
+from tasks.text_tables import page
 
 ROOT = Path(__file__).parents[2]
 SWEEP = ROOT / "configs/sweep.toml"
@@ -118,8 +119,8 @@ def test_tables_of_a_sweep_that_still_runs(
     )
     assert tables[0].rows[0] == ("10", "0.96", "0.95", "-", "-", "-", "-")
     assert "8 of 9 cells are not done" in tables[0].note
-    page = markdown(tables)
-    assert "| 10 | 0.96 | 0.95 | - | - | - | - |" in page
+    text = page("Sweep", tables)
+    assert "| 10 | 0.96 | 0.95 | - | - | - | - |" in text
     draw_sweep(results, tmp_path)
     assert (tmp_path / "sweep.png").stat().st_size > 10_000
 
