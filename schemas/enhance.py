@@ -2,65 +2,115 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge
+from annotated_types import Ge, Le
 
-from schemas.fingerprint import fingerprint
 from schemas.head import Precision
-from schemas.settings import POSITIVE, as_plain, settings
+from schemas.settings import POSITIVE, as_plain, fingerprint, settings
+
+Format = Literal["png", "jpeg", "webp"]
+Device = Literal["cpu", "cuda"]
+# Every network's divisor divides it, so that tiles begin where strides do.
+TILE_STEP_PX = 128
 
 
 @settings
 class EnhanceSettings:
     """How pictures are put through a head."""
 
-    format: Literal["png", "jpeg", "webp"] = "png"
-    """files to write; webp is lossless, jpeg of quality 95 without alpha"""
+    device: Device = "cpu"
+    """what the network runs on"""
     precision: Precision = "float32"
-    """number format of the network; bfloat16 is several times as fast and a level apart at most places"""
-    tile_px: Annotated[int, Ge(128)] = 1024
-    """larger pictures go through in tiles of this side"""
-    overlap_px: Annotated[int, POSITIVE] = 64
-    """how much of a tile is blended with its neighbour"""
+    """number format of the network; bfloat16 is several times as fast, and a few levels apart"""
+    compiled: bool = False
+    """compile the network for each size of picture: seconds once, sooner afterwards"""
+    batch_size: Annotated[int, POSITIVE, Le(1024)] = 1
+    """pictures of one size that go through together"""
+    threads: Annotated[int, POSITIVE, Le(256)] = 1
+    """threads of the processor that the network has"""
+    tile_px: Annotated[int, Ge(256)] = 2048
+    """larger pictures go through in tiles of this side, a multiple of 128"""
+    overlap_px: Annotated[int, POSITIVE] = 256
+    """how much of a tile is its neighbour's too"""
+
+    @staticmethod
+    def _tiles_fit_strides(tile_px: int) -> Iterator[str]:
+        if tile_px % TILE_STEP_PX:
+            yield f"tile_px = {tile_px}: should be a multiple of {TILE_STEP_PX}"
+
+    @staticmethod
+    def _tiles_go_on(tile_px: int, overlap_px: int) -> Iterator[str]:
+        if overlap_px > tile_px // 2:
+            yield f"overlap_px = {overlap_px}: should be at most half of tile_px = {tile_px}"
 
 
 @settings
 class EnhanceRecord:
-    """run.json of a folder of enhanced pictures, fixed by the first start."""
+    """enhance.json of a folder of enhanced pictures, fixed by the first run."""
 
-    record: Literal["run"] = "run"
-    """which record this is"""
+    record: Literal["enhance"] = "enhance"
+    """what this file is"""
     version: Literal[1] = 1
     """version of this record"""
     head: str
     """sha256 of the head's weights"""
+    format: Format
+    """files that are written"""
     settings: EnhanceSettings
-    """how they were put through it"""
+    """how pictures are put through the head"""
     code: str
     """hash of Relume's sources that began"""
     libraries: dict[str, str]
     """versions of what began"""
 
     def must_match(self) -> dict[str, Any]:
-        """What a later start may not change."""
+        """What a later run may not change."""
         plain = as_plain(self)
-        return {key: plain[key] for key in ("head", "settings")}
+        # More threads or larger batches are no other pictures, but for the last digits.
+        told = ("precision", "tile_px", "overlap_px")
+        settings = {key: plain["settings"][key] for key in told}
+        return {"head": plain["head"], "format": plain["format"], "settings": settings}
 
     def fingerprint(self) -> str:
         """One number for what may not change."""
         return fingerprint(self.must_match())
 
     def may_differ(self) -> dict[str, str]:
-        """What a later start may change, and has to say so."""
-        return {"code": self.code, **self.libraries}
+        """What a later run may change, and has to say so."""
+        return {"device": self.settings.device, "code": self.code, **self.libraries}
+
+
+@settings
+class FileEntry:
+    """A line of pictures.jsonl: a file that is about to be published, and what it was made from.
+
+    Written before the file has its name, so that a file without a line is somebody else's.
+    """
+
+    file: str
+    """the enhanced picture, relative to the folder"""
+    sha256: str
+    """of its bytes"""
+    made_from: str
+    """the picture that was given"""
+    made_from_sha256: str
+    """of its bytes"""
+    notes: list[str]
+    """what was changed on the way in"""
+
+
+How = Literal["made", "there", "refused"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Enhanced:
-    """A picture is done, was done before, or could not be."""
+    """A picture is enhanced, was enhanced before, or cannot be."""
 
-    file: str
-    how: Literal["made", "there", "failed"]
-    notes: list[str]
+    picture: str
+    how: How
+    file: str | None = None
+    notes: tuple[str, ...] = ()
+    why: str | None = None

@@ -47,6 +47,11 @@ class _Subject(NamedTuple):
 
 def make_plan(config: DatasetConfig, names: pa.Table | None, origin: str = "names") -> pa.Table:
     """The plan of a dataset; `names` where its prompt asks for them, the first ones are taken."""
+    if "enhanced" in config.dataset.stages:
+        raise ValueError(
+            f"dataset.{config.name}.stages = {list(config.dataset.stages)}: enhanced pictures are "
+            "not planned; relume enhance makes them out of a dataset"
+        )
     subjects = _named(config, names, origin) if config.dataset.has_names else _unnamed(config)
     ranks = _train_ranks(config, subjects)
     rows = []

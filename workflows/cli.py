@@ -37,6 +37,7 @@ VERBS = {
     "train": "train a head on a dataset of pairs, or continue",
     "sweep": "train a grid of heads in two phases, and say which one to take",
     "jobs": "say how the Slurm jobs of a run or a sweep stand",
+    "enhance": "put pictures, or a dataset's pictures, through a head",
 }
 _WRONG_PATHS = {
     errno.ENOENT: "check the path",

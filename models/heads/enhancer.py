@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from models.heads.blocks import HeadNetwork
+from schemas.endings import CannotGoOn
 from schemas.head import Precision
 
 Picture = NDArray[np.uint8]
@@ -24,11 +25,17 @@ class Enhancer:
         network: HeadNetwork,
         device: torch.device | str = "cpu",
         precision: Precision = "float32",
+        *,
+        compiled: bool = False,
     ) -> None:
         self._device = torch.device(device)
         self._network = copy.deepcopy(network).eval().requires_grad_(False)
         self._network.to(self._device, getattr(torch, precision))
         self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.divisor, self.min_side_px = network.divisor, network.min_side_px
+        if compiled:
+            # Of each size anew: code for any size is slower than that for one.
+            self._network.compile(dynamic=False)
 
     def __call__(self, pictures: Sequence[Picture], batch_size: int = 1) -> list[Picture]:
         """Each picture (H, W, 3) enhanced, at its own size; neighbours of one size go together."""
@@ -46,11 +53,18 @@ class Enhancer:
     def _enhance(self, pictures: Picture) -> list[Picture]:
         height, width = pictures.shape[1:3]
         # Mirrored at the right and below, so that the sides become multiples.
-        below, right = -height % self._network.divisor, -width % self._network.divisor
+        below, right = -height % self.divisor, -width % self.divisor
         padded = np.pad(pictures, ((0, 0), (0, below), (0, right), (0, 0)), mode="symmetric")
         # As N, H, W, C in memory they are channels_last already.
         levels = torch.from_numpy(padded).to(self._device).permute(0, 3, 1, 2)
-        made = to_levels(self._network(to_unit(levels)))[..., :height, :width].permute(0, 2, 3, 1)
+        try:
+            made = to_levels(self._network(to_unit(levels)))
+        except torch.OutOfMemoryError:
+            raise CannotGoOn(
+                f"{len(pictures)} pictures of {width} x {height} px: too large for this GPU; lower "
+                "--batch-size or --tile-px"
+            ) from None
+        made = made[..., :height, :width].permute(0, 2, 3, 1)
         return list(made.contiguous().cpu().numpy())
 
     def _check(self, picture: Picture, number: int) -> None:
@@ -60,7 +74,7 @@ class Enhancer:
                 f"{told}: is {picture.dtype} of shape {picture.shape}; give it uint8 levels of "
                 "shape (height, width, 3)"
             )
-        least = self._network.min_side_px
+        least = self.min_side_px
         if min(picture.shape[:2]) < least:
             height, width = picture.shape[:2]
             raise ValueError(
