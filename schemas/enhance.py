@@ -92,13 +92,19 @@ class FileEntry:
 
     file: str
     """the enhanced picture, relative to the folder"""
+    bytes: int
+    """its length"""
     sha256: str
     """of its bytes"""
     made_from: str
-    """the picture that was given"""
+    """path of the picture that was given"""
+    made_from_bytes: int
+    """length of that file"""
+    made_from_time_ns: int
+    """when that file was changed last, in nanoseconds of the epoch"""
     made_from_sha256: str
-    """of its bytes"""
-    notes: list[str]
+    """of that file's bytes"""
+    notes: tuple[str, ...]
     """what was changed on the way in"""
 
 

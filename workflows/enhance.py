@@ -101,6 +101,10 @@ def _checked(arguments: Arguments) -> Path | None:
             "--split": arguments.split,
             "--selection": arguments.selection,
             "--mend": arguments.mend or None,
+            "--retry-failed": arguments.retry_failed or None,
+            "--address": arguments.address,
+            "--workers": arguments.workers,
+            "--deadline": arguments.deadline,
         }
         for option, value in of_datasets.items():
             if value is not None:

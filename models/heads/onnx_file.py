@@ -77,7 +77,7 @@ def onnx_bytes(network: HeadNetwork) -> bytes:
 @torch.no_grad()
 def difference(module: nn.Module, data: bytes, shapes: list[tuple[int, int, int]]) -> float:
     """The most that onnxruntime and torch are apart on noise of these (batch, height, width)."""
-    import onnxruntime  # type: ignore[import-untyped]
+    import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3

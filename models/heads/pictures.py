@@ -10,15 +10,16 @@ import io
 import warnings
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
+from schemas.enhance import Format
+
 Levels = NDArray[np.uint8]
 Shown = TypeVar("Shown", Levels, Image.Image)
-Format = Literal["png", "jpeg", "webp"]
 # 1.5 GB of levels: a square of 20,000 px, and hardly a bomb.
 MOST_PIXELS = 500_000_000
 _OPTIONS: dict[Format, dict[str, Any]] = {
@@ -48,8 +49,9 @@ def opened(data: bytes) -> Image.Image:
     """The picture in these bytes, not decoded yet; ValueError says why it cannot be used."""
     if not data:
         raise ValueError("is empty; get it again")
+    # Pillow's own limit is that of a whole process, and lower.
+    Image.MAX_IMAGE_PIXELS = MOST_PIXELS
     with warnings.catch_warnings():
-        # Size is judged below, by a limit of our own.
         warnings.simplefilter("ignore")
         try:
             image = Image.open(io.BytesIO(data))
@@ -57,7 +59,7 @@ def opened(data: bytes) -> Image.Image:
         except UnidentifiedImageError:
             raise ValueError("is no picture that Pillow knows; save it as PNG") from None
         except Image.DecompressionBombError:
-            raise ValueError(_too_large("more pixels than anybody photographs")) from None
+            raise ValueError(_too_large("too many pixels")) from None
     return image
 
 
@@ -96,13 +98,14 @@ def shown_as(like: Shown, levels: Levels, alpha: Levels | None) -> Shown:
     return _image(levels, alpha)
 
 
-def read_picture(data: bytes) -> Prepared:
-    """The picture in a file's bytes; ValueError says what is wrong with them, and the mend."""
-    image = opened(data)
+def prepared_file(image: Image.Image) -> Prepared:
+    """An opened picture, decoded; ValueError says what is wrong with it, and the mend."""
     try:
         return prepared(image)
-    except (ValueError, MemoryError):
-        raise
+    except ValueError as error:
+        # What Pillow says of a broken file names no mend.
+        told = str(error)
+        raise ValueError(told if ";" in told else f"is damaged: {told}; get it again") from None
     except Exception as error:
         # From a dozen decoders, whose errors have no base in common.
         why = str(error).strip().partition("\n")[0] or type(error).__name__
