@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from models.heads.head import Head
@@ -127,6 +128,8 @@ class EnhanceShard:
             before: list[_Made] = []
             with turn:
                 begun = time.monotonic()
+                # Of this thread alone, and a lease may come in another than the last one.
+                torch.set_num_threads(self._config.settings.threads)
                 while batch := [one.result() for one in islice(ones, self._batch_size)]:
                     made = list(self._made(batch, encoders))
                     # While this batch was made, the one before it was encoded.
