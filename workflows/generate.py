@@ -61,6 +61,7 @@ def main(argv: list[str]) -> int:
     part, deadline = parse_part(arguments.part), parse_deadline(arguments.deadline, os.environ)
     arguments.check(arguments.dataset, arguments.out, arguments.sources, arguments.weights_to)
     _check(arguments)
+    _refuse_enhanced(arguments.dataset)
     whole = 0
     if arguments.limit is not None and arguments.out is not None:
         run, plan = read_planned(arguments.dataset)
@@ -86,6 +87,17 @@ def _check(arguments: Arguments) -> None:
         raise ValueError(f"--sources {arguments.sources}: is the dataset; choose another folder")
     if arguments.out and arguments.out.resolve().is_relative_to(arguments.dataset.resolve()):
         raise ValueError(f"--out {arguments.out}: lies in the dataset; choose a place outside")
+
+
+def _refuse_enhanced(dataset: Path) -> None:
+    """Pictures of a head are not made from prompts."""
+    from shards.run import read_run
+
+    if "enhanced" in read_run(dataset).config.dataset.stages:
+        raise ValueError(
+            f"{dataset}: relume enhance makes its pictures; give that command again, with --mend "
+            "where something is damaged"
+        )
 
 
 def _make(
