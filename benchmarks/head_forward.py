@@ -9,6 +9,7 @@ have its very weights, and how far their pictures are from its own is said befor
 from __future__ import annotations
 
 import argparse
+import copy
 import subprocess
 import sys
 import tempfile
@@ -16,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
+import onnxruntime  # type: ignore[import-untyped]
 import torch
 from torch import Tensor, nn
 
@@ -94,8 +95,6 @@ def paths(network: HeadNetwork, picture: Tensor) -> dict[str, Forward]:
 
 def load_copy(network: HeadNetwork, dtype: torch.dtype) -> nn.Module:
     """The same weights in this format, with their channels last."""
-    import copy
-
     own = copy.deepcopy(network).to(dtype)
     own.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return own

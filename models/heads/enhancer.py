@@ -29,13 +29,14 @@ class Enhancer:
         compiled: bool = False,
     ) -> None:
         self._device = torch.device(device)
-        self._network = copy.deepcopy(network).eval().requires_grad_(False)
-        self._network.to(self._device, getattr(torch, precision))
-        self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = copy.deepcopy(network).eval().requires_grad_(False)
+        self.network.to(self._device, getattr(torch, precision))
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.divisor, self.min_side_px = network.divisor, network.min_side_px
+        self._compiled = compiled
         if compiled:
             # Of each size anew: code for any size is slower than that for one.
-            self._network.compile(dynamic=False)
+            self.network.compile(dynamic=False)
 
     def __call__(self, pictures: Sequence[Picture], batch_size: int = 1) -> list[Picture]:
         """Each picture (H, W, 3) enhanced, at its own size; neighbours of one size go together."""
@@ -46,7 +47,9 @@ class Enhancer:
         enhanced: list[Picture] = []
         for _, alike in groupby(pictures, key=np.shape):
             for batch in _batches(list(alike), batch_size):
-                enhanced += self._enhance(np.stack(batch))
+                # What is compiled is of one number of pictures too.
+                more = [batch[-1]] * (batch_size - len(batch)) if self._compiled else []
+                enhanced += self._enhance(np.stack([*batch, *more]))[: len(batch)]
         return enhanced
 
     @torch.inference_mode()
@@ -58,7 +61,7 @@ class Enhancer:
         # As N, H, W, C in memory they are channels_last already.
         levels = torch.from_numpy(padded).to(self._device).permute(0, 3, 1, 2)
         try:
-            made = to_levels(self._network(to_unit(levels)))
+            made = to_levels(self.network(to_unit(levels)))
         except torch.OutOfMemoryError:
             raise CannotGoOn(
                 f"{len(pictures)} pictures of {width} x {height} px: too large for this GPU; lower "
