@@ -83,7 +83,7 @@ class EnhanceRecord:
         return {"device": self.settings.device, "code": self.code, **self.libraries}
 
 
-@settings
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FileEntry:
     """A line of pictures.jsonl: a file that is about to be published, and what it was made from.
 
