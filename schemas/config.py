@@ -31,7 +31,7 @@ FAST_TOKENS = 64
 
 
 # Sections of a preset file that say nothing about datasets.
-OTHER_SECTIONS = frozenset({"train", "slurm", "sweep"})
+OTHER_SECTIONS = frozenset({"train", "slurm", "sweep", "evaluate"})
 
 
 @settings

@@ -36,6 +36,7 @@ VERBS = {
     "gallery": "make static pages to look through a dataset, with an audit's findings",
     "train": "train a head on a dataset of pairs, or continue",
     "sweep": "train a grid of heads in two phases, and say which one to take",
+    "evaluate": "compare heads and other rows with the slow model, with intervals",
     "jobs": "say how the Slurm jobs of a run or a sweep stand",
 }
 _WRONG_PATHS = {

@@ -1,0 +1,339 @@
+"""The rows of an evaluation: where their pictures are, what may be compared, and what is flagged.
+
+Everything that can be refused before a picture is looked at is refused here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from models.heads.head import Head
+from schemas.evaluate import (
+    SOURCE,
+    TARGET,
+    TEACHER,
+    DatasetRow,
+    EvaluateSettings,
+    FilterRow,
+    FolderRow,
+    HeadRow,
+    RowSettings,
+)
+from schemas.measure import ByHead, Change, Look, SeenBy, Unchanged, View, label_of
+from schemas.run import GeneratorRecord, Run
+from schemas.sample import Split, Stage
+from schemas.settings import as_plain, fingerprint
+from shards import layout
+from shards.encoding import read_parquet, sha256
+from shards.plan import shard_names
+from shards.publish import published
+from shards.run import read_generator, read_planned
+from tasks.feature_networks import weights_of
+from tasks.look_places import LookPlace, file_of
+
+# How a row is marked, and what that means.
+OTHER_SOURCE, UNKNOWN_TRAINING, OTHER_SIZE = "other source", "training unknown", "other size"
+FLAGS = {
+    OTHER_SOURCE: "a head that was trained for another source than it is used on",
+    UNKNOWN_TRAINING: "a head that does not say what it was trained on: it may have seen test",
+    OTHER_SIZE: "pictures of another size than the sources",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    """A dataset that is read here, with the plan of one split."""
+
+    folder: Path
+    run: Run
+    generator: GeneratorRecord
+    plan: pa.Table
+    shards: tuple[str, ...]
+
+    @property
+    def fingerprint(self) -> str:
+        """What its pictures were made by."""
+        return self.generator.fingerprint()
+
+    @property
+    def procedural(self) -> bool:
+        """Whether its pictures are drawings."""
+        return self.run.config.generator.kind == "procedural"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One row: its pictures, and what stands beside its numbers."""
+
+    name: str
+    kind: Literal["source", "target", "teacher", "head", "dataset", "folder", "filter"]
+    dataset: Dataset
+    stage: Stage
+    pictures: str
+    change: Change = field(default_factory=Unchanged)
+    folder: Path | None = None
+    head: Path | None = None
+    flags: tuple[str, ...] = ()
+    facts: Mapping[str, Any]
+    seconds: float | None = None
+    audit: Path | None = None
+
+    def view(self, beside: Dataset) -> View:
+        """The pictures as a look knows them."""
+        return View(
+            pictures=self.pictures,
+            stage=self.stage,
+            beside=beside.fingerprint,
+            change=self.change,
+        )
+
+    def place(self, look: Look, beside: Dataset) -> LookPlace:
+        """Where a worker finds them."""
+        return LookPlace(
+            look,
+            dataset=str(self.dataset.folder.absolute()),
+            beside=str(beside.folder.absolute()),
+            folder=None if self.folder is None else str(self.folder.absolute()),
+            head=None if self.head is None else str(self.head),
+        )
+
+
+def networks_of(settings: EvaluateSettings) -> dict[str, SeenBy]:
+    """The networks by their labels; ValueError names weights that are missing, and the mend."""
+    return {label_of(one): SeenBy(network=one, weights=weights_of(one)) for one in settings.network}
+
+
+def read_dataset(folder: Path, split: Split, stages: Sequence[Stage]) -> Dataset:
+    """A dataset with every shard of a split; ValueError where some or a stage is missing."""
+    run, plan = read_planned(folder)
+    generator = read_generator(folder)
+    if generator is None:
+        raise ValueError(f"{folder}: has no pictures yet; make some with relume generate {folder}")
+    for stage in stages:
+        if stage not in run.config.dataset.stages:
+            there = " and ".join(run.config.dataset.stages)
+            raise ValueError(f"{folder}: has {there}, and {stage} is asked for; name another one")
+    plan = plan.filter(pc.equal(plan["split"], split))
+    if not plan.num_rows:
+        raise ValueError(
+            f"{folder}: plans nothing of {split}; plan it with --dataset.splits {split}"
+        )
+    shards = tuple(shard_names(plan))
+    missing = [shard for shard in shards if shard not in published(folder, shards)]
+    if missing:
+        raise ValueError(
+            f"{folder}: lacks {len(missing)} of {len(shards)} shards of {split}, for example "
+            f"{missing[0]}; relume generate {folder} makes them"
+        )
+    return Dataset(folder=folder, run=run, generator=generator, plan=plan, shards=shards)
+
+
+def implied_rows(settings: EvaluateSettings, data: Dataset, root: Path) -> list[Row]:
+    """Source and target, and the teacher where there is one."""
+    audit = None if settings.audit is None else root / settings.audit
+    rows = [
+        _of_dataset(SOURCE, "source", data, "source", audit=audit),
+        _of_dataset(TARGET, "target", data, "target", audit=audit),
+    ]
+    if settings.teacher is not None:
+        teacher = read_dataset(root / settings.teacher, settings.split, ["teacher"])
+        check_same_prompts(TEACHER, teacher, data)
+        rows.append(_of_dataset(TEACHER, "teacher", teacher, "teacher"))
+    return rows
+
+
+def further_rows(settings: EvaluateSettings, data: Dataset, root: Path) -> list[Row]:
+    """Targets of other seeds; ValueError where they are not of the very same sources."""
+    rows = []
+    for number, place in enumerate(settings.further_targets, start=2):
+        dataset = read_dataset(root / place, settings.split, ["source", "target"])
+        name = f"target, seed {number}"
+        check_same_prompts(name, dataset, data)
+        ours, theirs = (_sources(one) for one in (data, dataset))
+        other = [one for one in ours if theirs.get(one) != ours[one]]
+        if other:
+            raise ValueError(
+                f"further_targets: {dataset.folder} has another source of {other[0]} than "
+                f"{data.folder}; plan it from the same preset with --stage.target.draw {number - 1}"
+            )
+        rows.append(_of_dataset(name, "dataset", dataset, "target"))
+    return rows
+
+
+def _sources(dataset: Dataset) -> dict[str, str]:
+    """The sha256 of each source by its sample."""
+    found: dict[str, str] = {}
+    for shard in dataset.shards:
+        path = layout.rows_path(dataset.folder, shard)
+        table = read_parquet(path, ["id", "source_sha256"])
+        found |= dict(zip(*(table[one].to_pylist() for one in table.column_names), strict=True))
+    return found
+
+
+def asked_row(row: RowSettings, data: Dataset, root: Path, split: Split) -> Row:
+    """A row of the config; a filter's setting is chosen later."""
+    if isinstance(row, HeadRow):
+        return head_row(row, data, root)
+    if isinstance(row, DatasetRow):
+        dataset = read_dataset(root / row.dataset, split, [row.stage])
+        check_same_prompts(row.name, dataset, data)
+        audit = None if row.audit is None else root / row.audit
+        made = _of_dataset(row.name, "dataset", dataset, row.stage, audit=audit)
+        return replace(made, seconds=row.seconds_per_picture, flags=_size_flag(dataset, data))
+    if isinstance(row, FolderRow):
+        return _folder_row(row, data, root)
+    return filter_row(row, data, None)
+
+
+def filter_row(row: FilterRow, data: Dataset, change: Change | None) -> Row:
+    """A straw man, with its setting once that is chosen."""
+    return Row(
+        name=row.name,
+        kind="filter",
+        dataset=data,
+        stage="source",
+        pictures=data.fingerprint,
+        change=change or Unchanged(),
+        facts={"filter": row.filter, **({"setting": as_plain(change)} if change else {})},
+    )
+
+
+def head_row(row: HeadRow, data: Dataset, root: Path) -> Row:
+    """A head's row; ValueError where it is damaged, of another version, or has seen these ids."""
+    from models.heads.folder import read_config
+    from models.heads.hub import find_head, is_hub_id
+
+    place = root / row.head
+    if not place.is_dir():
+        if not is_hub_id(row.head):
+            raise ValueError(f"row {row.name!r}: {place}: is no folder of a head; correct the path")
+        place = find_head(row.head, "main")
+    head, config = Head.from_pretrained(place), read_config(place)
+    flags: tuple[str, ...] = ()
+    training = head.training
+    if training is None:
+        flags = (UNKNOWN_TRAINING,)
+    else:
+        seen = head.overlap(data.plan["id"].to_pylist())
+        if seen:
+            raise ValueError(
+                f"row {row.name!r}: {place} was trained on {len(seen):,} of the "
+                f"{data.plan.num_rows:,} samples that it would be judged on, for example "
+                f"{seen[0]}; train it on train alone"
+            )
+        if _profile(data) != (training.profile, training.source.model, training.source.revision):
+            flags = (OTHER_SOURCE,)
+    return Row(
+        name=row.name,
+        kind="head",
+        dataset=data,
+        stage="source",
+        pictures=data.fingerprint,
+        change=ByHead(
+            weights_sha256=config.weights_sha256,
+            network=fingerprint(as_plain(config.network)),
+            precision=row.precision,
+        ),
+        head=place.absolute(),
+        flags=flags,
+        facts={
+            "weights_sha256": config.weights_sha256,
+            "precision": row.precision,
+            "network": config.network.kind,
+            "parameters": sum(one.numel() for one in head.network.parameters()),
+            "training": None if training is None else as_plain(training),
+        },
+        seconds=row.seconds_per_picture,
+        audit=None if row.audit is None else root / row.audit,
+    )
+
+
+def check_same_prompts(name: str, dataset: Dataset, data: Dataset) -> None:
+    """Raise a ValueError unless a dataset has every sample, with the prompt that it has there."""
+    there = dict(_prompts(dataset))
+    for sample_id, prompt in _prompts(data):
+        if sample_id not in there:
+            raise ValueError(
+                f"row {name!r}: {dataset.folder} lacks the sample {sample_id} of {data.folder}; "
+                "plan it from the same names with the same split"
+            )
+        if there[sample_id] != prompt:
+            raise ValueError(
+                f"row {name!r}: {dataset.folder} asks {there[sample_id]!r} of {sample_id}, "
+                f"{data.folder} {prompt!r}; rows are compared on the same prompts"
+            )
+
+
+def _prompts(dataset: Dataset) -> list[tuple[str, str]]:
+    ids, prompts = dataset.plan["id"].to_pylist(), dataset.plan["prompt"].to_pylist()
+    return list(zip(ids, prompts, strict=True))
+
+
+def _of_dataset(
+    name: str, kind: Any, dataset: Dataset, stage: Stage, *, audit: Path | None = None
+) -> Row:
+    settings = dataset.run.config.stage[stage]
+    model = dataset.generator.models[stage]
+    generator = as_plain(dataset.run.config.generator)
+    return Row(
+        name=name,
+        kind=kind,
+        dataset=dataset,
+        stage=stage,
+        pictures=dataset.fingerprint,
+        facts={
+            "dataset": dataset.fingerprint,
+            "model": model.model,
+            "revision": model.revision,
+            "weights": dict(model.weights),
+            "steps": settings.steps,
+            "guidance": settings.guidance,
+            "strength": settings.strength,
+            "lora": generator.get("lora"),
+            "seed": dataset.run.config.seed,
+        },
+        audit=audit,
+    )
+
+
+def _folder_row(row: FolderRow, data: Dataset, root: Path) -> Row:
+    folder = root / row.folder
+    if not folder.is_dir():
+        raise ValueError(f"row {row.name!r}: {folder}: is no folder; correct evaluate.row.folder")
+    ids = data.plan["id"].to_pylist()
+    files = {one: file_of(folder, one) for one in ids}
+    missing = [one for one, path in files.items() if path is None]
+    if missing:
+        raise ValueError(
+            f"row {row.name!r}: {folder} lacks {len(missing):,} of {len(ids):,} pictures, for "
+            f"example {missing[0]}.png; a row has a picture for every prompt"
+        )
+    sums = {one: sha256(path.read_bytes()) for one, path in files.items() if path is not None}
+    return Row(
+        name=row.name,
+        kind="folder",
+        dataset=data,
+        stage="source",
+        pictures=fingerprint(sums),
+        folder=folder,
+        facts={"files": fingerprint(sums)},
+        seconds=row.seconds_per_picture,
+    )
+
+
+def _profile(data: Dataset) -> tuple[str, str, str]:
+    generator = data.run.config.generator
+    profile = "procedural" if generator.kind == "procedural" else generator.profile
+    source = data.run.config.stage["source"]
+    return profile, source.model, source.revision
+
+
+def _size_flag(dataset: Dataset, data: Dataset) -> tuple[str, ...]:
+    same = dataset.run.config.dataset.size_px == data.run.config.dataset.size_px
+    return () if same else (OTHER_SIZE,)
