@@ -109,6 +109,8 @@ class EvaluateSettings:
     """audit of the dataset of pairs"""
     tuning_pictures: Annotated[int, Ge(8)] = 1000
     """pictures of validation that straw men are tuned on, in whole shards"""
+    pictures_per_prompt: Annotated[int, POSITIVE, Le(100)] = 4
+    """pictures made of each prompt of a file that --prompts names"""
     draws: Annotated[int, Ge(8), Le(10_000)] = 100
     """parts of the prompts that errors are told by, of each kind"""
     seed: Annotated[int, NON_NEGATIVE] = 0

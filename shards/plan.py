@@ -19,6 +19,7 @@ from schemas.sample import (
     Half,
     PlannedSample,
     Split,
+    Stage,
     plan_schema,
     planned_row,
     planned_sample,
@@ -147,11 +148,13 @@ def _planned(
         name=subject.name,
         nconst=subject.nconst,
         prompt=prompt,
-        seeds={
-            stage: stable_hash("seed", config.seed, subject.id, stage)
-            for stage in config.dataset.stages
-        },
+        seeds={stage: _seed(config, subject.id, stage) for stage in config.dataset.stages},
     )
+
+
+def _seed(config: DatasetConfig, sample_id: str, stage: Stage) -> int:
+    draw = config.stage[stage].draw
+    return stable_hash("seed", config.seed, sample_id, stage, *([draw] if draw else []))
 
 
 def _half(key: str) -> Half:

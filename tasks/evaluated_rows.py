@@ -13,6 +13,7 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from metrics.subsampling import LEAST
 from models.heads.head import Head
 from schemas.evaluate import (
     SOURCE,
@@ -132,6 +133,18 @@ def read_dataset(folder: Path, split: Split, stages: Sequence[Stage]) -> Dataset
             f"{missing[0]}; relume generate {folder} makes them"
         )
     return Dataset(folder=folder, run=run, generator=generator, plan=plan, shards=shards)
+
+
+def check_halves(data: Dataset, split: str, left_out: int = 0) -> None:
+    """Raise a ValueError where a half has too few prompts to be cut into quarters."""
+    halves = data.plan["half"].to_pylist()
+    least = min(halves.count("A"), halves.count("B"))
+    if least < LEAST:
+        also = f", and {left_out} prompts are left out" if left_out else ""
+        raise ValueError(
+            f"{data.folder}: a half of {split} has {least} prompts{also}; a table takes at least "
+            f"{LEAST}, and an interval that is worth reading hundreds: plan more"
+        )
 
 
 def implied_rows(settings: EvaluateSettings, data: Dataset, root: Path) -> list[Row]:

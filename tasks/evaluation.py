@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ from tasks.evaluated_measures import (
     references,
     same_prompts,
 )
-from tasks.evaluated_rows import Dataset, Row
+from tasks.evaluated_rows import Dataset, Row, check_halves
 from tasks.feature_store import Covered, failures_of, features_of, taps_of
 from tasks.speeds import Speed
 
@@ -188,11 +188,8 @@ def _evidence(
     data = compared.data
     kept = [one for one in data.plan.to_pylist() if one["id"] not in left_out]
     ids = [one["id"] for one in kept]
-    if not ids:
-        raise ValueError(
-            f"{data.folder}: no prompt of {compared.settings.split} has features in every row; "
-            "report.json says why"
-        )
+    plan = data.plan.filter(pc.is_in(data.plan["id"], value_set=pa.array(ids, pa.string())))
+    check_halves(replace(data, plan=plan), compared.settings.split, len(left_out))
     loaded: dict[tuple[str, str, int], NDArray[np.floating]] = {}
     by_name = {row.name: row for row in compared.rows}
 

@@ -13,6 +13,7 @@ from schemas.evaluate import EvaluatedSplit
 from workflows.cli import DONE, INCOMPLETE, parse, run_verb
 from workflows.console import Console
 from workflows.evaluate_features import Looking, look, looking
+from workflows.evaluate_prompts import check_prompts, judge_prompts
 from workflows.workers import WorkerArguments
 
 if TYPE_CHECKING:
@@ -60,13 +61,15 @@ def main(argv: list[str]) -> int:
     arguments = parse(Arguments, "evaluate", argv)
     arguments.check(arguments.out, arguments.root, arguments.features)
     from schemas.evaluate import read_evaluate
-    from tasks.evaluated_rows import networks_of, read_dataset
+    from tasks.evaluated_rows import check_halves, networks_of, read_dataset
 
     console = Console()
     settings = read_evaluate(arguments.config, split=arguments.split)
     networks = networks_of(settings)
     data = read_dataset(arguments.root / settings.data, settings.split, ["source", "target"])
+    check_halves(data, settings.split)
     _outside(arguments, data, *(arguments.out, arguments.store))
+    check_prompts(arguments, data)
     compared = _compared(arguments, settings, data, networks, console)
     if compared is None:
         return _unfinished(arguments, console)
@@ -77,7 +80,10 @@ def main(argv: list[str]) -> int:
     from workflows.evaluate_report import report
 
     compared = replace(compared, covered=what.covered)
-    told = report(arguments, compared, console)
+    prompts = judge_prompts(arguments, compared, console)
+    if prompts is None:
+        return _unfinished(arguments, console)
+    told = report(arguments, compared, console, prompts)
     _show(told, arguments, console)
     return DONE
 

@@ -68,7 +68,7 @@ def main(argv: list[str]) -> int:
         plan_pilot(arguments.out, run, plan, arguments.limit)
         arguments = replace(arguments, dataset=arguments.out)
     console = Console()
-    made = _make(arguments, part, deadline, console)
+    made = make(arguments, part, deadline, console)
     if whole:
         tell_cost_of_whole(console, made.phases, whole)
     return (
@@ -88,7 +88,7 @@ def _check(arguments: Arguments) -> None:
         raise ValueError(f"--out {arguments.out}: lies in the dataset; choose a place outside")
 
 
-def _make(
+def make(
     arguments: Arguments,
     part: Part,
     deadline: float | None,
@@ -162,7 +162,7 @@ def _sources_first(
     folder = arguments.sources or sources_folder(arguments.dataset)
     plan_sources(folder, run, plan)
     of_sources = replace(arguments, dataset=folder, placement="auto")
-    return _make(of_sources, part, deadline, console, outstanding)
+    return make(of_sources, part, deadline, console, outstanding)
 
 
 def _config(
