@@ -9,7 +9,7 @@ step() { printf '\n$ %s\n' "$*"; "$@"; }
 mkdir -p "$DEMO"
 [ -f "$DEMO/name.basics.tsv.gz" ] ||
   step python -m benchmarks.name_basics "$DEMO/name.basics.tsv.gz" --rows 20000 --seed 0
-step relume names "$DEMO/name.basics.tsv.gz" --out "$DEMO/names.parquet" --count 512 --seed 0
+step relume names "$DEMO/name.basics.tsv.gz" --out "$DEMO/names.parquet" --count 768 --seed 0
 step relume plan configs/demo.toml --dataset baseline --out "$DEMO/baseline"
 step relume plan configs/demo.toml --dataset enhanced --names "$DEMO/names.parquet" --out "$DEMO/enhanced"
 step relume generate "$DEMO/baseline"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from metrics.gap import GapRow
 from tasks.evaluate_tables import distance_name
@@ -22,7 +23,9 @@ from tasks.figure_style import (
     write_figure,
 )
 
-_KINDS = ("source", "head", "filter", "dataset", "teacher", "folder")
+# What a row is in the legend, in the order of colours.
+_KINDS = ("source", "head", "filter", "target", "teacher", "folder")
+_NEAR_ONE, _DECADES = (1.0, 2.0, 5.0), 1.3
 
 
 def draw(told: Evaluation, folder: Path) -> list[dict[str, str]]:
@@ -111,11 +114,16 @@ def _draw_pareto(told: Evaluation, folder: Path) -> bool:
     axes = figure.subplots()
     plain_axes(axes, grid="y")
     for kind in _KINDS:
-        mine = [row for row in rows.values() if told.rows[row.name]["kind"] == kind]
+        mine = [row for row in rows.values() if _kind(told, row.name) == kind]
         if mine:
             _points(axes, mine, told, kind)
     _frontier(axes, [(told.speeds[name].seconds, _value(row)) for name, row in rows.items()])
     axes.set_xscale("log")
+    spread = [told.speeds[name].seconds for name in rows]
+    wide = max(spread) / min(spread) > 10**_DECADES
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0,) if wide else _NEAR_ONE))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("seconds of one worker for a picture (a head's with its source's)")
     axes.set_ylabel(f"share of the gap to the {reference} closed")
     axes.margins(x=0.18, y=0.14)
@@ -125,9 +133,19 @@ def _draw_pareto(told: Evaluation, folder: Path) -> bool:
     return True
 
 
+def _kind(told: Evaluation, name: str) -> str:
+    row = told.rows[name]
+    return str(row["stage"] if row["kind"] == "dataset" else row["kind"])
+
+
 def _points(axes: Axes, rows: Sequence[GapRow], told: Evaluation, kind: str) -> None:
     at = _KINDS.index(kind)
     rows = sorted(rows, key=lambda row: told.speeds[row.name].seconds)
+    steps = [row for row in rows if kind in ("source", "teacher") and not _lora(told, row.name)]
+    if len(steps) > 1:
+        # One model at several numbers of steps.
+        places = [(told.speeds[row.name].seconds, _value(row)) for row in steps]
+        axes.plot(*zip(*places, strict=True), color=COLOURS[at], linewidth=0.8)
     for row in rows:
         seconds, one = told.speeds[row.name].seconds, row.closure
         assert one is not None
@@ -148,6 +166,10 @@ def _points(axes: Axes, rows: Sequence[GapRow], told: Evaluation, kind: str) -> 
             xytext=(6, 4),
             fontsize=6.8,
         )
+
+
+def _lora(told: Evaluation, name: str) -> bool:
+    return bool(told.rows[name].get("lora"))
 
 
 def _frontier(axes: Axes, points: Sequence[tuple[float, float]]) -> None:

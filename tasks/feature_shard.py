@@ -27,7 +27,8 @@ from tasks.feature_networks import BESIDE, Beside, Network, device_of, load_netw
 from tasks.look_places import BesideReader, Changing, LookPlace, Picture, changing, read_picture
 from tasks.published_pictures import Undecodable
 
-# Decoding lets go of the interpreter, so a thread keeps the network fed.
+# Decoding lets go of the interpreter. Two threads feed a network on a processor; a GPU takes more,
+# which are its worker's.
 _DECODERS = 2
 # What may be no number: there may be no face, and pictures of other sizes are not compared.
 _MAY_LACK = ("pairs", "identity")
@@ -117,7 +118,7 @@ class FeatureShard:
         }
         change = self._change(key, place)
         reader = self._beside(place)
-        with ThreadPoolExecutor(_DECODERS) as pool:
+        with ThreadPoolExecutor(max(_DECODERS, self._config.numerics.threads)) as pool:
 
             def read(row: Mapping[str, Any]) -> _Shown:
                 shown = _read(place, row, reader)

@@ -80,8 +80,9 @@ def look(
         with filling.noting_its_end():
             filling.take_charge()
             made_by = {key: place.look.fingerprint() for key, place in what.places.items()}
+            begun = what.outstanding(store)[0].partition("/")[0]
             outstanding = filling.outstanding(
-                next(iter(what.places.values())).look,
+                what.places[begun].look,
                 retry_failed=arguments.retry_failed,
                 mend="remove the store of features, or choose another --features",
                 made_by=lambda shard: made_by[shard.partition("/")[0]],

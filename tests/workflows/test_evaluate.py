@@ -584,6 +584,12 @@ weights = "{tiny}/lpips"
 [[evaluate.network]]
 kind = "detail"
 
+[[evaluate.network]]
+kind = "identity"
+
+[evaluate.network.faces]
+weights = "{tiny}/deepface-onnx"
+
 [[evaluate.row]]
 kind = "head"
 name = "a head"
@@ -593,7 +599,8 @@ head = "head"
 
 def test_real_networks_in_miniature_and_prompts_outside_the_domain(tmp_path: Path) -> None:
     tiny = tmp_path / "tiny"
-    for kind in ("inception", "dinov2", "clip", "lpips", "flux-schnell", "flux-dev"):
+    networks = ("inception", "dinov2", "clip", "lpips", "deepface-onnx")
+    for kind in (*networks, "flux-schnell", "flux-dev"):
         write(kind, tiny / kind)
     config = tmp_path / "tiny.toml"
     config.write_text(TINY.format(tiny=tiny))
@@ -615,6 +622,10 @@ def test_real_networks_in_miniature_and_prompts_outside_the_domain(tmp_path: Pat
     assert 0 < told["looks"]["a head"]["means"]["clip_iqa"]["value"] < 1
     assert told["looks"]["a head"]["means"]["lpips_source"]["value"] > 0
     assert len(told["networks"]["inception-clean"]["weights"]) == 1
+    kept = told["looks"]["source"]["identity"]
+    assert kept["num"] == 40
+    assert kept["lost"] == kept["found"] == 0
+    assert kept["mean"] is None or kept["mean"] == pytest.approx(1)
     assert any("pictures for 24 features" in one for one in told["cautions"])
     assert set(told["prompts"]) == {"animals"}
     assert told["prompts"]["animals"]["num"] == 48
