@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from metrics.gap import GapRow
-from tasks.evaluate_tables import distance_name
+from tasks.evaluate_words import distance_name
 from tasks.evaluation import Evaluation
 from tasks.figure_style import (
     COLOURS,
@@ -24,7 +24,7 @@ from tasks.figure_style import (
 )
 
 # What a row is in the legend, in the order of colours.
-_KINDS = ("source", "head", "filter", "target", "teacher", "folder")
+_KINDS = ("source", "head", "filter", "LoRA", "teacher", "other")
 _NEAR_ONE, _DECADES = (1.0, 2.0, 5.0), 1.3
 
 
@@ -135,16 +135,19 @@ def _draw_pareto(told: Evaluation, folder: Path) -> bool:
 
 def _kind(told: Evaluation, name: str) -> str:
     row = told.rows[name]
-    return str(row["stage"] if row["kind"] == "dataset" else row["kind"])
+    if row.get("lora"):
+        return "LoRA"
+    kind = row["stage"] if row["kind"] == "dataset" else row["kind"]
+    return kind if kind in _KINDS else "other"
 
 
 def _points(axes: Axes, rows: Sequence[GapRow], told: Evaluation, kind: str) -> None:
     at = _KINDS.index(kind)
     rows = sorted(rows, key=lambda row: told.speeds[row.name].seconds)
-    steps = [row for row in rows if kind in ("source", "teacher") and not _lora(told, row.name)]
-    if len(steps) > 1:
+    joined = kind in ("source", "teacher") and len(rows) > 1
+    if joined:
         # One model at several numbers of steps.
-        places = [(told.speeds[row.name].seconds, _value(row)) for row in steps]
+        places = [(told.speeds[row.name].seconds, _value(row)) for row in rows]
         axes.plot(*zip(*places, strict=True), color=COLOURS[at], linewidth=0.8)
     for row in rows:
         seconds, one = told.speeds[row.name].seconds, row.closure
@@ -163,13 +166,9 @@ def _points(axes: Axes, rows: Sequence[GapRow], told: Evaluation, kind: str) -> 
             row.name,
             (seconds, one.value),
             textcoords="offset points",
-            xytext=(6, 4),
+            xytext=(6, -9) if joined else (6, 4),
             fontsize=6.8,
         )
-
-
-def _lora(told: Evaluation, name: str) -> bool:
-    return bool(told.rows[name].get("lora"))
 
 
 def _frontier(axes: Axes, points: Sequence[tuple[float, float]]) -> None:

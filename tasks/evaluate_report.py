@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from tasks.evaluate_figures import draw
-from tasks.evaluate_tables import PROCEDURAL, tables_of
+from tasks.evaluate_tables import tables_of
+from tasks.evaluate_words import PROCEDURAL
 from tasks.evaluation import Evaluation, plain
 from tasks.report_place import FIGURES, REPORT, TEXT
 from tasks.text_tables import Table

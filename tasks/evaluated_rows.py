@@ -5,15 +5,11 @@ Everything that can be refused before a picture is looked at is refused here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from metrics.subsampling import LEAST
 from models.heads.head import Head
 from schemas.evaluate import (
     SOURCE,
@@ -27,45 +23,27 @@ from schemas.evaluate import (
     RowSettings,
 )
 from schemas.measure import ByHead, Change, Look, SeenBy, Unchanged, View, label_of
-from schemas.run import GeneratorRecord, Run
 from schemas.sample import Split, Stage
 from schemas.settings import as_plain, fingerprint
-from shards import layout
-from shards.encoding import read_parquet, sha256
-from shards.plan import shard_names
-from shards.publish import published
-from shards.run import read_generator, read_planned
+from shards.encoding import sha256
+from tasks.evaluated_dataset import (
+    Dataset,
+    check_same_prompts,
+    read_dataset,
+    sources_of,
+)
 from tasks.feature_networks import weights_of
 from tasks.look_places import LookPlace, file_of
 
 # How a row is marked, and what that means.
 OTHER_SOURCE, UNKNOWN_TRAINING, OTHER_SIZE = "other source", "training unknown", "other size"
+
+
 FLAGS = {
     OTHER_SOURCE: "a head that was trained for another source than it is used on",
     UNKNOWN_TRAINING: "a head that does not say what it was trained on: it may have seen test",
     OTHER_SIZE: "pictures of another size than the sources",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dataset:
-    """A dataset that is read here, with the plan of one split."""
-
-    folder: Path
-    run: Run
-    generator: GeneratorRecord
-    plan: pa.Table
-    shards: tuple[str, ...]
-
-    @property
-    def fingerprint(self) -> str:
-        """What its pictures were made by."""
-        return self.generator.fingerprint()
-
-    @property
-    def procedural(self) -> bool:
-        """Whether its pictures are drawings."""
-        return self.run.config.generator.kind == "procedural"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,43 +88,6 @@ def networks_of(settings: EvaluateSettings) -> dict[str, SeenBy]:
     return {label_of(one): SeenBy(network=one, weights=weights_of(one)) for one in settings.network}
 
 
-def read_dataset(folder: Path, split: Split, stages: Sequence[Stage]) -> Dataset:
-    """A dataset with every shard of a split; ValueError where some or a stage is missing."""
-    run, plan = read_planned(folder)
-    generator = read_generator(folder)
-    if generator is None:
-        raise ValueError(f"{folder}: has no pictures yet; make some with relume generate {folder}")
-    for stage in stages:
-        if stage not in run.config.dataset.stages:
-            there = " and ".join(run.config.dataset.stages)
-            raise ValueError(f"{folder}: has {there}, and {stage} is asked for; name another one")
-    plan = plan.filter(pc.equal(plan["split"], split))
-    if not plan.num_rows:
-        raise ValueError(
-            f"{folder}: plans nothing of {split}; plan it with --dataset.splits {split}"
-        )
-    shards = tuple(shard_names(plan))
-    missing = [shard for shard in shards if shard not in published(folder, shards)]
-    if missing:
-        raise ValueError(
-            f"{folder}: lacks {len(missing)} of {len(shards)} shards of {split}, for example "
-            f"{missing[0]}; relume generate {folder} makes them"
-        )
-    return Dataset(folder=folder, run=run, generator=generator, plan=plan, shards=shards)
-
-
-def check_halves(data: Dataset, split: str, left_out: int = 0) -> None:
-    """Raise a ValueError where a half has too few prompts to be cut into quarters."""
-    halves = data.plan["half"].to_pylist()
-    least = min(halves.count("A"), halves.count("B"))
-    if least < LEAST:
-        also = f", and {left_out} prompts are left out" if left_out else ""
-        raise ValueError(
-            f"{data.folder}: a half of {split} has {least} prompts{also}; a table takes at least "
-            f"{LEAST}, and an interval that is worth reading hundreds: plan more"
-        )
-
-
 def implied_rows(settings: EvaluateSettings, data: Dataset, root: Path) -> list[Row]:
     """Source and target, and the teacher where there is one."""
     audit = None if settings.audit is None else root / settings.audit
@@ -168,7 +109,7 @@ def further_rows(settings: EvaluateSettings, data: Dataset, root: Path) -> list[
         dataset = read_dataset(root / place, settings.split, ["source", "target"])
         name = f"target, seed {number}"
         check_same_prompts(name, dataset, data)
-        ours, theirs = (_sources(one) for one in (data, dataset))
+        ours, theirs = (sources_of(one) for one in (data, dataset))
         other = [one for one in ours if theirs.get(one) != ours[one]]
         if other:
             raise ValueError(
@@ -177,16 +118,6 @@ def further_rows(settings: EvaluateSettings, data: Dataset, root: Path) -> list[
             )
         rows.append(_of_dataset(name, "dataset", dataset, "target"))
     return rows
-
-
-def _sources(dataset: Dataset) -> dict[str, str]:
-    """The sha256 of each source by its sample."""
-    found: dict[str, str] = {}
-    for shard in dataset.shards:
-        path = layout.rows_path(dataset.folder, shard)
-        table = read_parquet(path, ["id", "source_sha256"])
-        found |= dict(zip(*(table[one].to_pylist() for one in table.column_names), strict=True))
-    return found
 
 
 def asked_row(row: RowSettings, data: Dataset, root: Path, split: Split) -> Row:
@@ -265,27 +196,6 @@ def head_row(row: HeadRow, data: Dataset, root: Path) -> Row:
         seconds=row.seconds_per_picture,
         audit=None if row.audit is None else root / row.audit,
     )
-
-
-def check_same_prompts(name: str, dataset: Dataset, data: Dataset) -> None:
-    """Raise a ValueError unless a dataset has every sample, with the prompt that it has there."""
-    there = dict(_prompts(dataset))
-    for sample_id, prompt in _prompts(data):
-        if sample_id not in there:
-            raise ValueError(
-                f"row {name!r}: {dataset.folder} lacks the sample {sample_id} of {data.folder}; "
-                "plan it from the same names with the same split"
-            )
-        if there[sample_id] != prompt:
-            raise ValueError(
-                f"row {name!r}: {dataset.folder} asks {there[sample_id]!r} of {sample_id}, "
-                f"{data.folder} {prompt!r}; rows are compared on the same prompts"
-            )
-
-
-def _prompts(dataset: Dataset) -> list[tuple[str, str]]:
-    ids, prompts = dataset.plan["id"].to_pylist(), dataset.plan["prompt"].to_pylist()
-    return list(zip(ids, prompts, strict=True))
 
 
 def _of_dataset(

@@ -13,7 +13,8 @@ from metrics.closure import gap_closure
 from models.straw_men import GRAINS, UNSHARP_MASKS, Filter
 from schemas.evaluate import SOURCE, TARGET, EvaluateSettings, FilterRow
 from schemas.measure import SeenBy
-from tasks.evaluated_rows import Dataset, Row, filter_row, implied_rows, read_dataset
+from tasks.evaluated_dataset import Dataset, read_dataset
+from tasks.evaluated_rows import Row, filter_row, implied_rows
 from tasks.feature_store import Covered, failures_of, features_of, taps_of
 
 _CANDIDATES: Mapping[str, tuple[Filter, ...]] = {"unsharp": UNSHARP_MASKS, "grain": GRAINS}

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from schemas.evaluate import EvaluateSettings
     from schemas.measure import SeenBy
-    from tasks.evaluated_rows import Dataset, Row
+    from tasks.evaluated_dataset import Dataset
+    from tasks.evaluated_rows import Row
     from tasks.evaluation import Compared
 
 # Of the tables, what a person wants to see at once; the rest is in the files.
@@ -61,7 +62,8 @@ def main(argv: list[str]) -> int:
     arguments = parse(Arguments, "evaluate", argv)
     arguments.check(arguments.out, arguments.root, arguments.features)
     from schemas.evaluate import read_evaluate
-    from tasks.evaluated_rows import check_halves, networks_of, read_dataset
+    from tasks.evaluated_dataset import check_halves, read_dataset
+    from tasks.evaluated_rows import networks_of
 
     console = Console()
     settings = read_evaluate(arguments.config, split=arguments.split)

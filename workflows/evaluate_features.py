@@ -15,7 +15,8 @@ from workflows.workers import Work, WorkerArguments, fill
 if TYPE_CHECKING:
     from schemas.lease import Lease
     from schemas.measure import FeatureNumerics, SeenBy
-    from tasks.evaluated_rows import Dataset, Row
+    from tasks.evaluated_dataset import Dataset
+    from tasks.evaluated_rows import Row
     from tasks.feature_store import Covered
     from tasks.look_places import LookPlace
 
@@ -117,11 +118,29 @@ def _work(store: Path, what: Looking, outstanding: list[str], numerics: FeatureN
         config=FeatureConfig(str(store.absolute()), dict(what.places), numerics),
         leases=_leases(outstanding),
         num_leases=len(outstanding),
-        total=0,
+        total=_num_rows(what, outstanding),
         needs_gpu=numerics.device == "cuda" or device_of(numerics) == "cuda",
         what="looking",
         unit="rows",
     )
+
+
+def _num_rows(what: Looking, outstanding: list[str]) -> int:
+    """Rows that will come of what is outstanding: one for each picture, network and tap."""
+    from shards.publish import published
+    from tasks.feature_shard import looked_at
+    from tasks.feature_store import taps_of
+
+    by_key: dict[str, list[str]] = {}
+    for one in outstanding:
+        key, shard = looked_at(one)
+        by_key.setdefault(key, []).append(shard)
+    total = 0
+    for key, shards in by_key.items():
+        place = what.places[key]
+        pictures = sum(one.ok for one in published(Path(place.dataset), shards).values())
+        total += pictures * sum(len(taps_of(one)) for one in place.look.seen_by.values())
+    return total
 
 
 def _leases(stored: list[str]) -> Iterator[Lease]:

@@ -19,7 +19,8 @@ from workflows.deadline import parse_deadline
 from workflows.evaluate_features import look, looking
 
 if TYPE_CHECKING:
-    from tasks.evaluated_rows import Dataset, Row
+    from tasks.evaluated_dataset import Dataset
+    from tasks.evaluated_rows import Row
     from tasks.evaluation import Compared, Evaluation
     from workflows.evaluate import Arguments
 
@@ -61,7 +62,7 @@ def judge_prompts(
 def _made(arguments: Arguments, compared: Compared, path: Path, console: Console) -> Dataset | None:
     """The dataset of a file's prompts; None where not all of it could be made."""
     from schemas.part import parse_part
-    from tasks.evaluated_rows import read_dataset
+    from tasks.evaluated_dataset import read_dataset
     from tasks.prompt_sets import plan_prompts
 
     folder = arguments.out / FOLDER / path.stem
@@ -89,9 +90,10 @@ def _judged(
     arguments: Arguments, compared: Compared, data: Dataset, console: Console
 ) -> Evaluation | None:
     """Source, target, heads and filters on these prompts."""
+    from tasks.evaluate_numbers import evaluate
     from tasks.evaluated_measures import fastest_eigenvalues
     from tasks.evaluated_rows import head_row, implied_rows
-    from tasks.evaluation import Compared, evaluate
+    from tasks.evaluation import Compared
     from workflows.evaluate_report import STATISTICS
 
     settings = replace(
@@ -124,7 +126,7 @@ def _summary(told: Evaluation) -> dict[str, Any]:
     from dataclasses import asdict
 
     from schemas.evaluate import SOURCE, TARGET
-    from tasks.evaluate_tables import within
+    from tasks.evaluate_words import within
     from tasks.text_tables import number
 
     table = told.gaps[TARGET][told.headline]

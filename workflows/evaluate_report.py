@@ -27,9 +27,9 @@ def report(
     """
     from dataclasses import replace
 
+    from tasks.evaluate_numbers import evaluate
     from tasks.evaluate_report import write_report
     from tasks.evaluated_measures import fastest_eigenvalues
-    from tasks.evaluation import evaluate
     from tasks.report_place import REPORT, staged_report
 
     key = _key(compared, prompts or {})

@@ -13,6 +13,7 @@ import pytest
 from metrics.gap import GapRow, GapTable
 from metrics.same_prompts import SamePromptRow
 from metrics.subsampling import Estimate, estimate
+from models.published_files import MEASURES
 from schemas.config import DatasetConfig, SplitSettings, read_preset
 from schemas.evaluate import EvaluateSettings, read_evaluate
 from schemas.event import Event
@@ -23,7 +24,8 @@ from shards.plan import read_plan
 from shards.run import read_run
 from tasks.evaluate_figures import draw
 from tasks.evaluate_report import latex, markdown
-from tasks.evaluate_tables import tables_of, within
+from tasks.evaluate_tables import tables_of
+from tasks.evaluate_words import within
 from tasks.evaluated_measures import (
     Evidence,
     Looks,
@@ -112,7 +114,12 @@ def made(**changes: Any) -> Evaluation:
         num_planned=101,
         left_out={"a": "head: black"},
         headline="inception-tf1/64",
-        networks={"inception-tf1": {"network": settings, "weights": {"file": "0" * 64}}},
+        networks={
+            "inception-tf1": {
+                "network": settings,
+                "weights": {"file": MEASURES["inception"][0].sha256},
+            }
+        },
         rows=rows,
         gaps={"target": {"inception-tf1/64": table}},
         same_prompts={"inception-tf1/64": same(0.4, 0.2)},
@@ -161,6 +168,11 @@ def test_tables_say_what_a_reader_has_to_know() -> None:
     )
     assert tables["Same prompts, as in the paper"].rows[2][4].startswith("0.2000")
     assert within(None) == "no gap"
+    tiny = {"inception-tf1": {"network": {"kind": "inception", "policy": "tf1"}, "weights": {}}}
+    tiny["inception-tf1"]["weights"] = {"file": "0" * 64}
+    (gap, *_) = tables_of(made(networks=tiny))
+    assert "FID (tap 64, tf1, other weights)" in gap.note
+    assert "so this is no FID that anybody else tells" in gap.note
 
 
 def test_markdown_and_latex_survive_any_name() -> None:
