@@ -52,6 +52,8 @@ class DatasetRow:
     """its folder"""
     stage: Stage = "source"
     """which picture of each sample"""
+    head: Annotated[str, FILLED] | None = None
+    """the head that made an enhanced dataset, to rule out that it saw what it is judged on"""
     seconds_per_picture: Annotated[float, Gt(0)] | None = None
     """what one takes; without it the dataset's events tell, where it has one stage"""
     audit: Annotated[str, FILLED] | None = None

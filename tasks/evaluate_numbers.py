@@ -23,6 +23,7 @@ from tasks import speeds
 from tasks.audit_pairs import PairReport, pair_report
 from tasks.audit_population import Population, populations
 from tasks.evaluated_dataset import Dataset, check_halves
+from tasks.evaluated_heads import ENHANCED
 from tasks.evaluated_measures import (
     Evidence,
     cautions_of,
@@ -183,16 +184,12 @@ def _speed(row: Row, compared: Compared, store: Path) -> Speed | None:
         return Speed(seconds=row.seconds, told_by="the config")
     if row.kind in ("dataset", "teacher"):
         stages = row.dataset.run.config.dataset.stages
-        return speeds.of_dataset(row.dataset.folder, len(stages))
-    if row.kind not in ("head", "filter") or source is None:
+        own = speeds.of_dataset(row.dataset.folder, len(stages))
+        return speeds.together(source, own) if str(row.stage) == ENHANCED else own
+    if row.kind not in ("head", "filter"):
         return None
     key = next(iter(compared.covered[row.name].by_label.values()))
-    own = speeds.of_change(store, key, row.dataset.shards)
-    if own is None:
-        return None
-    return Speed(
-        seconds=source.seconds + own.seconds, told_by=f"{source.told_by}, and {own.told_by}"
-    )
+    return speeds.together(source, speeds.of_change(store, key, row.dataset.shards))
 
 
 def _drift(compared: Compared, ids: Sequence[str]) -> dict[str, PairReport]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from models.heads.folder import read_config
 from models.heads.head import Head
 from schemas.evaluate import (
     SOURCE,
@@ -32,11 +33,18 @@ from tasks.evaluated_dataset import (
     read_dataset,
     sources_of,
 )
+from tasks.evaluated_heads import (
+    OTHER_SOURCE,
+    UNKNOWN_TRAINING,
+    head_flags,
+    maker_flags,
+    place_of_head,
+)
 from tasks.feature_networks import weights_of
 from tasks.look_places import LookPlace, file_of
 
 # How a row is marked, and what that means.
-OTHER_SOURCE, UNKNOWN_TRAINING, OTHER_SIZE = "other source", "training unknown", "other size"
+OTHER_SIZE = "other size"
 
 
 FLAGS = {
@@ -129,7 +137,8 @@ def asked_row(row: RowSettings, data: Dataset, root: Path, split: Split) -> Row:
         check_same_prompts(row.name, dataset, data)
         audit = None if row.audit is None else root / row.audit
         made = _of_dataset(row.name, "dataset", dataset, row.stage, audit=audit)
-        return replace(made, seconds=row.seconds_per_picture, flags=_size_flag(dataset, data))
+        flags = (*_size_flag(dataset, data), *maker_flags(row, dataset, data, root))
+        return replace(made, seconds=row.seconds_per_picture, flags=flags)
     if isinstance(row, FolderRow):
         return _folder_row(row, data, root)
     return filter_row(row, data, None)
@@ -150,29 +159,8 @@ def filter_row(row: FilterRow, data: Dataset, change: Change | None) -> Row:
 
 def head_row(row: HeadRow, data: Dataset, root: Path) -> Row:
     """A head's row; ValueError where it is damaged, of another version, or has seen these ids."""
-    from models.heads.folder import read_config
-    from models.heads.hub import find_head, is_hub_id
-
-    place = root / row.head
-    if not place.is_dir():
-        if not is_hub_id(row.head):
-            raise ValueError(f"row {row.name!r}: {place}: is no folder of a head; correct the path")
-        place = find_head(row.head, "main")
+    place = place_of_head(row.name, row.head, root)
     head, config = Head.from_pretrained(place), read_config(place)
-    flags: tuple[str, ...] = ()
-    training = head.training
-    if training is None:
-        flags = (UNKNOWN_TRAINING,)
-    else:
-        seen = head.overlap(data.plan["id"].to_pylist())
-        if seen:
-            raise ValueError(
-                f"row {row.name!r}: {place} was trained on {len(seen):,} of the "
-                f"{data.plan.num_rows:,} samples that it would be judged on, for example "
-                f"{seen[0]}; train it on train alone"
-            )
-        if _profile(data) != (training.profile, training.source.model, training.source.revision):
-            flags = (OTHER_SOURCE,)
     return Row(
         name=row.name,
         kind="head",
@@ -184,14 +172,14 @@ def head_row(row: HeadRow, data: Dataset, root: Path) -> Row:
             network=fingerprint(as_plain(config.network)),
             precision=row.precision,
         ),
-        head=place.absolute(),
-        flags=flags,
+        head=place,
+        flags=head_flags(row.name, place, head, data),
         facts={
             "weights_sha256": config.weights_sha256,
             "precision": row.precision,
             "network": config.network.kind,
             "parameters": sum(one.numel() for one in head.network.parameters()),
-            "training": None if training is None else as_plain(training),
+            "training": None if head.training is None else as_plain(head.training),
         },
         seconds=row.seconds_per_picture,
         audit=None if row.audit is None else root / row.audit,
@@ -248,13 +236,6 @@ def _folder_row(row: FolderRow, data: Dataset, root: Path) -> Row:
         facts={"files": fingerprint(sums)},
         seconds=row.seconds_per_picture,
     )
-
-
-def _profile(data: Dataset) -> tuple[str, str, str]:
-    generator = data.run.config.generator
-    profile = "procedural" if generator.kind == "procedural" else generator.profile
-    source = data.run.config.stage["source"]
-    return profile, source.model, source.revision
 
 
 def _size_flag(dataset: Dataset, data: Dataset) -> tuple[str, ...]:

@@ -56,3 +56,11 @@ def of_change(store: Path, key: str, shards: Sequence[str]) -> Speed | None:
         return None
     told = f"events of the evaluation, median of {len(taken)} shards"
     return Speed(seconds=median(taken), told_by=told)
+
+
+def together(source: Speed | None, head: Speed | None) -> Speed | None:
+    """What a source and a head take for one picture; None where either is unknown."""
+    if source is None or head is None:
+        return None
+    told = f"{source.told_by}, and {head.told_by}"
+    return Speed(seconds=source.seconds + head.seconds, told_by=told)

@@ -13,12 +13,18 @@ import pytest
 from metrics.gap import GapRow, GapTable
 from metrics.same_prompts import SamePromptRow
 from metrics.subsampling import Estimate, estimate
+from models.heads.build import build_network
+from models.heads.folder import WEIGHTS, read_config
+from models.heads.head import Head
+from models.heads.training_ids import TrainingIds
 from models.published_files import MEASURES
 from schemas.config import DatasetConfig, SplitSettings, read_preset
-from schemas.evaluate import EvaluateSettings, read_evaluate
+from schemas.evaluate import DatasetRow, EvaluateSettings, read_evaluate
 from schemas.event import Event
+from schemas.head import PictureMaker, ResnetSettings, TrainingFacts
 from schemas.measure import FeatureNumerics
 from schemas.part import WHOLE
+from schemas.run import ModelIdentity
 from shards.events import append
 from shards.plan import read_plan
 from shards.run import read_run
@@ -26,6 +32,8 @@ from tasks.evaluate_figures import draw
 from tasks.evaluate_report import latex, markdown
 from tasks.evaluate_tables import tables_of
 from tasks.evaluate_words import within
+from tasks.evaluated_dataset import read_dataset
+from tasks.evaluated_heads import maker_flags
 from tasks.evaluated_measures import (
     Evidence,
     Looks,
@@ -38,7 +46,7 @@ from tasks.evaluated_measures import (
 from tasks.evaluation import Evaluation, plain
 from tasks.openings import note_opening, openings
 from tasks.prompt_sets import plan_prompts, read_prompts
-from tasks.speeds import Speed, of_change, of_dataset
+from tasks.speeds import Speed, of_change, of_dataset, together
 
 PROMPTS = sorted(Path("configs/prompts").glob("*.txt"))
 
@@ -260,6 +268,10 @@ def test_speeds_come_from_events(tmp_path: Path) -> None:
     assert changed is not None
     assert changed.seconds == 2.0
     assert of_change(tmp_path, "k", ["test/b"]) is None
+    both = together(found, changed)
+    assert both is not None
+    assert both.seconds == 3.0
+    assert together(None, changed) is together(found, None) is None
 
 
 def test_the_log_of_openings(tmp_path: Path) -> None:
@@ -345,3 +357,46 @@ def test_the_presets_evaluate(name: str) -> None:
     kinds = {row.kind for row in settings.row}
     assert kinds >= {"head", "filter"}
     assert SplitSettings().test
+
+
+def test_a_head_behind_a_dataset_is_looked_at_too(finished: Path, tmp_path: Path) -> None:
+    """Pictures that a head has made are judged by what that head has seen."""
+    data = read_dataset(finished, "test", ["source"])
+    ids = data.plan["id"].to_pylist()
+    settings = ResnetSettings(width=8, halvings=0, num_blocks=1)
+
+    def save(name: str, trained_on: list[str]) -> str:
+        trained = TrainingIds.of(trained_on)
+        source = PictureMaker(model="procedural", revision=data.run.config.stage["source"].revision)
+        facts = TrainingFacts(
+            dataset="medium",
+            method="paired",
+            profile="procedural",
+            source=source,
+            target=source,
+            num_ids=len(trained),
+            ids_sha256=trained.sha256,
+            size_px=64,
+            images_seen=1,
+            config_sha256="0",
+        )
+        network = build_network(settings, seed=len(trained_on))
+        Head(network, settings, facts, trained).save(tmp_path / name)
+        return read_config(tmp_path / name).weights_sha256
+
+    def flags(head: str | None, weights: str) -> tuple[str, ...]:
+        stage: Any = "enhanced"
+        maker = ModelIdentity(model="head", revision="1", weights={WEIGHTS: weights})
+        generator = replace(data.generator, models={stage: maker})
+        row = DatasetRow(name="x", dataset="y", stage=stage, head=head)
+        return maker_flags(row, replace(data, generator=generator), data, tmp_path)
+
+    clean, seen = save("clean", ["a"]), save("seen", ids[:2])
+    assert flags("clean", clean) == ()
+    assert flags(None, clean) == ("training unknown",)
+    with pytest.raises(ValueError, match="was made by another head than"):
+        flags("clean", seen)
+    with pytest.raises(ValueError, match=r"was trained on 2 of the \d+ samples"):
+        flags("seen", seen)
+    plain_row = DatasetRow(name="x", dataset="y")
+    assert maker_flags(plain_row, data, data, tmp_path) == ()
