@@ -35,9 +35,11 @@ from workflows.cli import main
 
 Capture = pytest.CaptureFixture[str]
 
+# A gap that a hundred prompts of 64 px show.
+WIDE_GAP = PROCEDURAL.replace('kind = "procedural"', 'kind = "procedural"\ngap = 2.0', 1)
 PRESET = f"""
 seed = 11
-{PROCEDURAL}
+{WIDE_GAP}
 [stage.teacher]
 model = "procedural"
 revision = "{PAINTER_REVISION}"
@@ -49,7 +51,7 @@ test = 3
 
 [dataset.pairs]
 prompt = "A portrait of {{name}}"
-count = 150
+count = 200
 stages = ["source", "target"]
 size_px = 64
 shard_size = 32
@@ -57,7 +59,7 @@ batch_size = 4
 
 [dataset.teacher]
 prompt = "A portrait of {{name}}"
-count = 150
+count = 200
 stages = ["teacher"]
 size_px = 64
 shard_size = 32
@@ -154,7 +156,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config.write_text(PRESET + EVALUATE)
     people = [
         Name(nconst=f"nm{n:07d}", name=f"Anna{n:03d} Berg", birth_year=None, professions=["actor"])
-        for n in range(150)
+        for n in range(200)
     ]
     names = folder / "names.parquet"
     pq.write_table(to_table(people, NAME_SCHEMA), names)
