@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from metrics.gap import GapRow, GapTable
@@ -18,7 +19,7 @@ from models.heads.folder import WEIGHTS, read_config
 from models.heads.head import Head
 from models.heads.training_ids import TrainingIds
 from models.published_files import MEASURES
-from schemas.config import DatasetConfig, SplitSettings, read_preset
+from schemas.config import DatasetConfig, DiffusersSettings, SplitSettings, read_preset
 from schemas.evaluate import DatasetRow, EvaluateSettings, read_evaluate
 from schemas.event import Event
 from schemas.head import PictureMaker, ResnetSettings, TrainingFacts
@@ -32,7 +33,7 @@ from tasks.evaluate_figures import draw
 from tasks.evaluate_report import latex, markdown
 from tasks.evaluate_tables import tables_of
 from tasks.evaluate_words import within
-from tasks.evaluated_dataset import read_dataset
+from tasks.evaluated_dataset import check_halves, check_same_prompts, read_dataset
 from tasks.evaluated_heads import maker_flags
 from tasks.evaluated_measures import (
     Evidence,
@@ -47,6 +48,9 @@ from tasks.evaluation import Evaluation, plain
 from tasks.openings import note_opening, openings
 from tasks.prompt_sets import plan_prompts, read_prompts
 from tasks.speeds import Speed, of_change, of_dataset, together
+from workflows import generate
+from workflows.evaluate import Arguments
+from workflows.evaluate_prompts import check_prompts
 
 PROMPTS = sorted(Path("configs/prompts").glob("*.txt"))
 
@@ -400,3 +404,42 @@ def test_a_head_behind_a_dataset_is_looked_at_too(finished: Path, tmp_path: Path
         flags("seen", seen)
     plain_row = DatasetRow(name="x", dataset="y")
     assert maker_flags(plain_row, data, data, tmp_path) == ()
+
+
+def test_datasets_that_do_not_go_together(finished: Path, tmp_path: Path, planned: Any) -> None:
+    data = read_dataset(finished, "test", ["source"])
+    fewer = replace(data, plan=data.plan.slice(1))
+    with pytest.raises(ValueError, match=r"row 'x': .* lacks the sample .* from the same names"):
+        check_same_prompts("x", fewer, data)
+    prompts = pa.array(["another"] * data.plan.num_rows)
+    at = data.plan.column_names.index("prompt")
+    other = replace(data, plan=data.plan.set_column(at, "prompt", prompts))
+    with pytest.raises(ValueError, match=r"asks 'another' of .*compared on the same prompts"):
+        check_same_prompts("x", other, data)
+    with pytest.raises(ValueError, match=r"a half of test has \d prompts, and 3 prompts are left"):
+        check_halves(replace(data, plan=data.plan.slice(0, 6)), "test", 3)
+    with pytest.raises(ValueError, match="has no pictures yet; make some with relume generate"):
+        read_dataset(planned("medium"), "test", ["source"])
+    with pytest.raises(ValueError, match=r"plans nothing of test; plan it with --dataset.splits"):
+        read_dataset(planned_and_begun(planned), "test", ["source"])
+
+
+def planned_and_begun(planned: Any) -> Path:
+    """A dataset of train alone."""
+    folder: Path = planned("small", folder="train-alone")
+    assert generate.main(["--here", str(folder)]) == 0
+    return folder
+
+
+def test_prompts_are_checked_before_anything_else(tmp_path: Path, finished: Path) -> None:
+    data = replace(read_dataset(finished, "test", ["source"]))
+    config = replace(data.run.config, generator=DiffusersSettings())
+    data = replace(data, run=replace(data.run, config=config))
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "set.txt").write_text("\n".join(f"thing {n}" for n in range(9)))
+    twice = (tmp_path / "a/set.txt", tmp_path / "b/set.txt")
+    asked = Arguments(config=Path("x"), out=tmp_path, prompts=twice)
+    with pytest.raises(ValueError, match="set stands twice; give each file a name of its own"):
+        check_prompts(asked, data)
+    check_prompts(replace(asked, prompts=twice[:1]), data)
