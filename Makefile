@@ -30,8 +30,8 @@ $(PEERS_READY): requirements-peers.lock
 	$(PEERS)/bin/pip install --quiet --requirement requirements-peers.lock
 	@touch $(PEERS_READY)
 
-demo: $(READY)  ## names -> plan -> generate -> audit -> gallery, in runs/demo
-	@PATH="$(CURDIR)/$(BIN):$$PATH" sh benchmarks/demo.sh
+demo: $(READY)  ## the whole paper on drawn portraits, in runs/demo
+	@$(BIN)/relume reproduce configs/demo.toml --out runs/demo
 
 test: $(READY) $(PEERS_READY)  ## all tests, with coverage
 	$(BIN)/pytest --cov --cov-report=term-missing:skip-covered

@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from metrics.frechet import (
     Eigenvalues,
-    Features,
+    Gaussian,
     gaussian,
     gaussian_distance,
     numpy_eigenvalues,
@@ -36,10 +37,14 @@ _FLOOR = "reference"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Halves:
-    """Features of one row's pictures: (N, D) for the prompts of test-A, and of test-B."""
+    """Features of one row's pictures for the prompts of test-A, and of test-B.
 
-    a: Features
-    b: Features
+    (N, D), or (N, places, D) where a network tells of each place of a picture: a prompt is then all
+    of its places at once, wherever prompts are drawn.
+    """
+
+    a: NDArray[np.floating]
+    b: NDArray[np.floating]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +72,7 @@ class GapTable:
     num_a: int
     num_b: int
     width: int
+    places: int
     draws: int
     seed: int
     rows: tuple[GapRow, ...]
@@ -89,7 +95,7 @@ def gap_table(
     if _FLOOR in rows:
         raise ValueError(f"rows {', '.join(rows)}: {_FLOOR!r} is the reference itself")
     together = {**rows, _FLOOR: reference}
-    sizes, width = _checked(together)
+    sizes, places, width = _checked(together)
     found = _distances(together, sizes, draws, seed, eigenvalues)
     names, start = list(together), list(together).index(source)
     gap = _Levels(found, min(sizes), start)
@@ -98,11 +104,12 @@ def gap_table(
         num_a=sizes[0],
         num_b=sizes[1],
         width=width,
+        places=places,
         draws=draws,
         seed=seed,
         rows=made[:-1],
         floor=made[-1],
-        cautions=tuple(_cautions(min(sizes), width, gap)),
+        cautions=tuple(_cautions(min(sizes), places, width, gap)),
     )
 
 
@@ -176,16 +183,17 @@ def _row(name: str, gap: _Levels, number: int) -> GapRow:
     )
 
 
-def _cautions(num: int, width: int, gap: _Levels) -> list[str]:
+def _cautions(num: int, places: int, width: int, gap: _Levels) -> list[str]:
     told = []
     quarter = num // max(CUTS)
-    few = too_few(num, width)
+    few = too_few(num * places, width)
     if few is not None:
         told.append(few)
-    elif too_few(quarter, width) is not None:
+    elif too_few(quarter * places, width) is not None:
+        wanted = max(CUTS) * (width // places + 1)
         told.append(
             f"a quarter of the prompts is {quarter:,} pictures for {width:,} features: "
-            f"FD-infinity is not to be trusted; take at least {max(CUTS) * (width + 1):,} prompts "
+            f"FD-infinity is not to be trusted; take at least {wanted:,} prompts "
             "in each half, or a tap of fewer features"
         )
     there = gap.there
@@ -197,8 +205,8 @@ def _cautions(num: int, width: int, gap: _Levels) -> list[str]:
     return told
 
 
-def _checked(rows: Mapping[str, Halves]) -> tuple[tuple[int, int], int]:
-    """How many prompts test-A and test-B have, and how many features."""
+def _checked(rows: Mapping[str, Halves]) -> tuple[tuple[int, int], int, int]:
+    """How many prompts test-A and test-B have, and how many places and features."""
     shapes = {name: (row.a.shape, row.b.shape) for name, row in rows.items()}
     name, first = next(iter(shapes.items()))
     for other, shape in shapes.items():
@@ -207,10 +215,15 @@ def _checked(rows: Mapping[str, Halves]) -> tuple[tuple[int, int], int]:
                 f"row {other!r}: features of shapes {shape[0]} and {shape[1]}, {name!r} has "
                 f"{first[0]} and {first[1]}; give every row the same prompts in the same order"
             )
-    (num_a, width), (num_b, width_b) = first
-    if width != width_b:
-        raise ValueError(f"row {name!r}: {width} features in test-A, {width_b} in test-B")
-    return (num_a, num_b), width
+    (num_a, *each), (num_b, *each_b) = first
+    if each != each_b:
+        raise ValueError(f"row {name!r}: {each[-1]} features in test-A, {each_b[-1]} in test-B")
+    return (num_a, num_b), each[0] if len(each) > 1 else 1, each[-1]
+
+
+def _spread(features: NDArray[np.floating]) -> Gaussian:
+    """The Gaussian of features (N, D) or (N, places, D)."""
+    return gaussian(features.reshape(-1, features.shape[-1]))
 
 
 def _distances(
@@ -225,10 +238,10 @@ def _distances(
     def of(in_a: Codes | slice, in_b: Codes | slice) -> Floats:
         found = np.empty((2, len(rows)))
         # One row's Gaussians at a time, which are large, against those of the reference.
-        to_a, to_b = gaussian(rows[_FLOOR].a[in_a]), gaussian(rows[_FLOOR].b[in_b])
+        to_a, to_b = _spread(rows[_FLOOR].a[in_a]), _spread(rows[_FLOOR].b[in_b])
         for place, (name, row) in enumerate(rows.items()):
             one, other = (
-                (to_a, to_b) if name == _FLOOR else (gaussian(row.a[in_a]), gaussian(row.b[in_b]))
+                (to_a, to_b) if name == _FLOOR else (_spread(row.a[in_a]), _spread(row.b[in_b]))
             )
             found[0, place] = gaussian_distance(one, to_b, eigenvalues)
             found[1, place] = gaussian_distance(other, to_a, eigenvalues)

@@ -5,6 +5,7 @@ None of them knows the analyser's errors: for those see `metrics.correction`.
 
 from __future__ import annotations
 
+import math
 from statistics import NormalDist
 
 import numpy as np
@@ -27,6 +28,18 @@ def wilson(counts: ArrayLike, total: float, confidence: float = 0.95) -> Floats:
     low = np.where(seen <= 0, 0.0, (middle - half) / scale)
     high = np.where(seen >= total, 1.0, (middle + half) / scale)
     return np.asarray(np.clip(np.stack([low, high], axis=-1), 0.0, 1.0), dtype=np.float64)
+
+
+def median_interval(values: ArrayLike, confidence: float = 0.95) -> tuple[float, float, float]:
+    """The median, and an interval of it between two of the values, whatever their distribution."""
+    ordered = np.sort(np.asarray(values, dtype=np.float64))
+    count = len(ordered)
+    tail = (1 - confidence) / 2
+    # Of n values as many lie below the median as heads fall in n throws: binomial.
+    below = np.cumsum([math.comb(count, k) / 2**count for k in range(count + 1)])
+    lowest = int(np.searchsorted(below, tail, side="right"))
+    low, high = max(lowest - 1, 0), min(count - lowest, count - 1)
+    return float(np.median(ordered)), float(ordered[low]), float(ordered[high])
 
 
 def simultaneous(counts: ArrayLike, confidence: float = 0.95) -> Floats:

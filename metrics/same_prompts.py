@@ -10,8 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from metrics.frechet import Eigenvalues, Features, gaussian, gaussian_distance, numpy_eigenvalues
+from metrics.frechet import (
+    Eigenvalues,
+    Gaussian,
+    gaussian,
+    gaussian_distance,
+    numpy_eigenvalues,
+)
 from metrics.groups import Codes, Floats
 from metrics.subsampling import CUTS, Estimate, error, estimate, parts
 
@@ -27,15 +34,17 @@ class SamePromptRow:
 
 
 def same_prompt_rows(
-    rows: Mapping[str, Features],
-    source: Features,
-    target: Features,
+    rows: Mapping[str, NDArray[np.floating]],
+    source: NDArray[np.floating],
+    target: NDArray[np.floating],
     *,
     draws: int = 100,
     seed: int = 0,
     eigenvalues: Eigenvalues = numpy_eigenvalues,
 ) -> tuple[SamePromptRow, ...]:
     """The block for rows of features (N, D), all of the same prompts in the same order.
+
+    Where a network tells of places they are (N, places, D), and a prompt is all of its places.
 
     The first two are the source and the target themselves, as in the paper's table.
     """
@@ -48,8 +57,8 @@ def same_prompt_rows(
             )
 
     def of(rows_of: Codes | slice) -> Floats:
-        ends = gaussian(source[rows_of]), gaussian(target[rows_of])
-        made = [gaussian(row[rows_of]) for row in together.values()]
+        ends = _spread(source[rows_of]), _spread(target[rows_of])
+        made = [_spread(row[rows_of]) for row in together.values()]
         return np.array(
             [[gaussian_distance(one, end, eigenvalues) for one in made] for end in ends]
         )
@@ -73,3 +82,7 @@ def same_prompt_rows(
         )
         for row, name in enumerate(together)
     )
+
+
+def _spread(features: NDArray[np.floating]) -> Gaussian:
+    return gaussian(features.reshape(-1, features.shape[-1]))

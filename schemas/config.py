@@ -31,7 +31,7 @@ FAST_TOKENS = 64
 
 
 # Sections of a preset file that say nothing about datasets.
-OTHER_SECTIONS = frozenset({"train", "slurm", "sweep"})
+OTHER_SECTIONS = frozenset({"benchmark", "evaluate", "reproduce", "slurm", "sweep", "train"})
 
 
 @settings
@@ -65,6 +65,8 @@ class StageSettings:
     """guidance scale"""
     strength: Annotated[float | None, Gt(0), Le(1)] = None
     """img2img strength of a target; sources and teachers have none"""
+    draw: Annotated[int, NON_NEGATIVE, Le(2**31)] = 0
+    """another draw of this stage's seeds: targets of one source by several seeds"""
     tflop_per_step: Annotated[float, NON_NEGATIVE] = 0.0
     """cost of one step at 512 px in TFLOP, for the forecast"""
     tflop_fixed: Annotated[float, NON_NEGATIVE] = 0.0

@@ -7,7 +7,7 @@ metadata only, never pixels.
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from schemas.sample import PlannedSample
@@ -61,13 +61,17 @@ class ShardDone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StagedShard:
-    """A worker's result: a whole shard in the staging folder, for the owner to link into place."""
+    """A worker's result: a whole shard in the staging folder, for the owner to link into place.
+
+    `told` are further facts for the event of its publishing, such as how long a part of it took.
+    """
 
     done: ShardDone
     attempt: int
     folder: str
     seconds: float
     failures: dict[str, int]
+    told: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,8 @@ import pyarrow as pa
 
 from schemas.records import column, record_schema, to_row
 
-Stage = Literal["source", "target", "teacher"]
+# Enhanced pictures are a head's; `relume enhance` makes them, and no plan asks for them.
+Stage = Literal["source", "target", "teacher", "enhanced"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)

@@ -20,6 +20,10 @@ _SYNTHETIC = """\
 Every picture is synthetic. A name in a prompt is there to vary the face; no picture is a photograph
 of that person, and none may be taken for one.
 """
+_ENHANCED = """\
+These pictures are those of another dataset, put through a head by `relume enhance`. Ids, splits and
+prompts are that dataset's; `generator.json` names the head's weights and what they were made from.
+"""
 
 
 def card_text(
@@ -63,7 +67,7 @@ def _body(
     if len(done) < len(shards):
         lines += [
             f"**Incomplete**: {len(done):,} of {len(shards):,} shards exist. "
-            "`relume generate` on this folder goes on.",
+            f"{_goes_on(run)} goes on.",
             "",
         ]
     lines += ["| split | shards | samples | failed | bytes |", "|---|---:|---:|---:|---:|"]
@@ -87,9 +91,17 @@ def _body(
             f"| {stage.guidance} "
             f"| {strength} |"
         )
+    if "enhanced" in config.dataset.stages:
+        lines += ["", _ENHANCED]
     num_made = sum(facts.ok for facts in done.values())
     cleaned = {_cell(why): count for why, count in failures.items()}
     return [*lines, *datasheet(run, num_made, cleaned), _HOW_TO_READ]
+
+
+def _goes_on(run: Run) -> str:
+    if "enhanced" in run.config.dataset.stages:
+        return "The same `relume enhance` as before"
+    return "`relume generate` on this folder"
 
 
 def _cell(text: str) -> str:
@@ -100,8 +112,9 @@ _HOW_TO_READ = """
 ## Reading it
 
 A sample is `{id}.source.png`, `{id}.target.png` and `{id}.json` in the tar of its shard, as far as
-its dataset has these stages. A row of `manifest.parquet` tells where in the tar the bytes of each
-picture lie; `index.json` is a wids index. Training never opens the split test.
+its dataset has these stages (a head's have `{id}.enhanced.png`). A row of `manifest.parquet` tells
+where in the tar the bytes of each picture lie; `index.json` is a wids index. Training never opens
+the split test.
 
 ```python
 from datasets import load_dataset

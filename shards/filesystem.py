@@ -144,14 +144,16 @@ def replace_file(folder: Path, path: Path, content: Content) -> None:
         sync_folder(path.parent)
 
 
-def append_line(path: Path, line: bytes) -> None:
-    """Append a line; one that a crash cut short before is closed first."""
+def append_line(path: Path, line: bytes, *, sync: bool = False) -> None:
+    """Append a line, down to the disk if asked; one that a crash cut short is closed first."""
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
     try:
         length = os.fstat(fd).st_size
         torn = length and os.pread(fd, 1, length - 1) != b"\n"
         with _naming(path):
             _write_all(fd, (b"\n" if torn else b"") + line + b"\n")
+            if sync:
+                os.fsync(fd)
     finally:
         os.close(fd)
 

@@ -17,11 +17,12 @@ TRUTH = "truth.parquet"
 OWNERS = "owners"
 QUARANTINE = "quarantine"
 WHY = "why.json"
+OPENINGS = "openings.jsonl"
 
 
 _EVENTS = re.compile(r"events(-\d+-of-\d+)?\.jsonl")
 # The staging folder's name begins with a dot, as do those that a file server leaves.
-_KNOWN = {RUN, GENERATOR, PLAN, MANIFEST, INDEX, CARD, TRUTH, OWNERS, QUARANTINE}
+_KNOWN = {RUN, GENERATOR, PLAN, MANIFEST, INDEX, CARD, TRUTH, OWNERS, QUARANTINE, OPENINGS}
 
 
 def is_known(name: str) -> bool:

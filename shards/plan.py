@@ -19,6 +19,7 @@ from schemas.sample import (
     Half,
     PlannedSample,
     Split,
+    Stage,
     plan_schema,
     planned_row,
     planned_sample,
@@ -47,6 +48,11 @@ class _Subject(NamedTuple):
 
 def make_plan(config: DatasetConfig, names: pa.Table | None, origin: str = "names") -> pa.Table:
     """The plan of a dataset; `names` where its prompt asks for them, the first ones are taken."""
+    if "enhanced" in config.dataset.stages:
+        raise ValueError(
+            f"dataset.{config.name}.stages = {list(config.dataset.stages)}: enhanced pictures are "
+            "not planned; relume enhance makes them out of a dataset"
+        )
     subjects = _named(config, names, origin) if config.dataset.has_names else _unnamed(config)
     ranks = _train_ranks(config, subjects)
     rows = []
@@ -147,11 +153,13 @@ def _planned(
         name=subject.name,
         nconst=subject.nconst,
         prompt=prompt,
-        seeds={
-            stage: stable_hash("seed", config.seed, subject.id, stage)
-            for stage in config.dataset.stages
-        },
+        seeds={stage: _seed(config, subject.id, stage) for stage in config.dataset.stages},
     )
+
+
+def _seed(config: DatasetConfig, sample_id: str, stage: Stage) -> int:
+    draw = config.stage[stage].draw
+    return stable_hash("seed", config.seed, sample_id, stage, *([draw] if draw else []))
 
 
 def _half(key: str) -> Half:

@@ -148,7 +148,14 @@ class ShardStage:
 
 
 def stage_rows(
-    root: Path, lease: Lease, table: pa.Table, failures: Counter[str], *, made_by: str, begun: float
+    root: Path,
+    lease: Lease,
+    table: pa.Table,
+    failures: Counter[str],
+    *,
+    made_by: str,
+    begun: float,
+    told: Mapping[str, float] | None = None,
 ) -> StagedShard:
     """Stage a shard of rows alone; `failures` counts reasons, `begun` is a monotonic time."""
     with ends_the_run():
@@ -163,7 +170,8 @@ def stage_rows(
                 tar=None,
                 parquet=filesystem.write_new(folder / "parquet", parquet_bytes(table)),
             )
-            return _staged(folder, lease, done, failures, time.monotonic() - begun)
+            staged = _staged(folder, lease, done, failures, time.monotonic() - begun)
+            return replace(staged, told=dict(told or {}))
         except BaseException:
             filesystem.remove_staged(folder)
             raise

@@ -30,7 +30,7 @@ from tasks.audit_settings import ReportSettings
 from tasks.audit_tables import markdown, tables
 from tasks.paper_shares import paper_row, reread_paper
 from tasks.report_place import REPORT, TEXT
-from tasks.text_tables import Cell, Table
+from tasks.text_tables import Table, plain_tables
 
 Names = Mapping[str, str | None]
 Measures = Mapping[str, Mapping[str, float]]
@@ -127,16 +127,7 @@ def write_report(
     told = as_json(report) | {
         "title": title,
         "selection": selection,
-        "tables": [
-            {
-                "part": one.part,
-                "title": one.title,
-                "columns": one.head,
-                "rows": [[_cell(cell) for cell in row] for row in one.rows],
-                "note": one.note,
-            }
-            for one in drawn
-        ],
+        "tables": plain_tables(drawn),
         "figures": [dataclasses.asdict(one) for one in figures],
     }
     folder.mkdir(parents=True, exist_ok=True)
@@ -145,13 +136,6 @@ def write_report(
     )
     (folder / TEXT).write_text(markdown(report), encoding="utf-8")
     return drawn
-
-
-def _cell(cell: Cell) -> Any:
-    """A cell as a gallery reads it, a link with what it leads to."""
-    if isinstance(cell, str):
-        return cell
-    return {key: value for key, value in as_json(cell).items() if value is not None}
 
 
 def _population_report(

@@ -1,43 +1,75 @@
-"""The networks that features are taken with; torch is imported when one is loaded."""
+"""The networks that features are taken with; torch is imported when one is loaded.
+
+Instruments that are no networks, pixels beside pixels and spectra, come by the same two steps.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from schemas.audit import AuditSettings
 from schemas.measure import (
     ONLY_TAP,
     ClipIqaSettings,
     CmmdSettings,
+    DetailSettings,
     Dinov2Settings,
-    FeatureSettings,
+    FeatureNumerics,
+    IdentitySettings,
     InceptionSettings,
+    NetworkSettings,
+    PairsSettings,
+    TextureSettings,
 )
 
 Picture = NDArray[np.uint8]
+Floats = NDArray[np.floating]
+# What the numbers of instruments without a network stand for, in their order.
+PAIRS = ("ssim_source", "error_source", "ssim_target", "error_target")
+PAIRS_LPIPS = ("lpips_source", "lpips_target")
+DETAIL = ("net_pattern", "finest", "fine", "middle")
+# These look at source and target too.
+BESIDE = ("pairs", "detail")
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """The source and the target of the same sample."""
+
+    source: Picture
+    target: Picture
 
 
 class Network(Protocol):
     """What looks at pictures, in two steps, so that the first can run beside the second."""
 
-    def prepared(self, picture: Picture) -> Any:
+    def prepared(self, picture: Picture, beside: Beside | None) -> Any:
         """A picture of levels as the network takes it, resized; any thread may ask for it."""
         ...
 
-    def features(self, shown: Sequence[Any]) -> Mapping[int, NDArray[np.float32]]:
-        """Features (N, D) by tap of pictures that are prepared."""
+    def features(self, shown: Sequence[Any]) -> Mapping[int, Floats]:
+        """Features (N, D), or (N, places, D), by tap of pictures that are prepared."""
         ...
 
 
-def weights_of(settings: FeatureSettings) -> dict[str, str]:
+def weights_of(network: NetworkSettings) -> dict[str, str]:
     """The checksum of each file of weights by its name; ValueError names one that is missing."""
     from models.generators.diffusers_pair.checksums import sha256_of
 
-    network = settings.network
+    if isinstance(network, TextureSettings | DetailSettings):
+        return {}
+    if isinstance(network, PairsSettings):
+        return {} if network.lpips is None else _lpips(network).weights()
+    if isinstance(network, IdentitySettings):
+        from models.faces.weights import weight_sums
+
+        return weight_sums(network.faces)
     if isinstance(network, InceptionSettings):
         from models.features.inception import weight_file
 
@@ -49,15 +81,34 @@ def weights_of(settings: FeatureSettings) -> dict[str, str]:
     return {path.name: one for path, one in sha256_of(files).items()}
 
 
-def load_network(settings: FeatureSettings) -> Network:
-    """The network, on a GPU where there is one, in full float32."""
+def device_of(numerics: FeatureNumerics) -> str:
+    """Where networks run; ValueError where a GPU is asked for and there is none."""
     import torch
 
-    torch.set_num_threads(settings.threads)
+    there = torch.cuda.is_available()
+    if numerics.device == "cuda" and not there:
+        raise ValueError(
+            'evaluate.device = "cuda": this machine has no GPU; say "auto", or run it where one is'
+        )
+    return "cuda" if there and numerics.device != "cpu" else "cpu"
+
+
+def load_network(network: NetworkSettings, numerics: FeatureNumerics) -> Network:
+    """The network, in full float32 on a GPU too."""
+    if isinstance(network, PairsSettings):
+        return _Pairs(network)
+    if isinstance(network, DetailSettings):
+        return _Detail()
+    if isinstance(network, IdentitySettings):
+        return _Identity(network)
+    import torch
+
+    torch.set_num_threads(numerics.threads)
     # By default cuDNN rounds to ten bits inside, which shows in the third digit of features.
     torch.backends.cudnn.allow_tf32 = False
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    network = settings.network
+    device = device_of(numerics)
+    if isinstance(network, TextureSettings):
+        return _Texture(device)
     if isinstance(network, InceptionSettings):
         return _Inception(network, device)
     return _OneTap(network, device)
@@ -70,13 +121,13 @@ class _Inception:
         self._network = load_inception(Path(settings.weights)).to(device)
         self._policy, self._taps = settings.policy, settings.taps
 
-    def prepared(self, picture: Picture) -> Any:
+    def prepared(self, picture: Picture, beside: Beside | None) -> Any:
         from models.features.inception import SIDE_PX
         from models.features.resizing import resized
 
         return resized(picture, self._policy, SIDE_PX)
 
-    def features(self, shown: Sequence[Any]) -> Mapping[int, NDArray[np.float32]]:
+    def features(self, shown: Sequence[Any]) -> Mapping[int, Floats]:
         found = self._network.of_prepared(shown, self._taps)
         return {int(tap): one for tap, one in found.items()}
 
@@ -91,8 +142,91 @@ class _OneTap:
         load = {"dinov2": load_dinov2, "cmmd": load_cmmd, "clip_iqa": load_clip_iqa}
         self._network: Any = load[settings.kind](settings.model, device=device)
 
-    def prepared(self, picture: Picture) -> Any:
+    def prepared(self, picture: Picture, beside: Beside | None) -> Any:
         return self._network.prepared(picture)
 
-    def features(self, shown: Sequence[Any]) -> Mapping[int, NDArray[np.float32]]:
+    def features(self, shown: Sequence[Any]) -> Mapping[int, Floats]:
         return {ONLY_TAP: self._network.of_prepared(shown)}
+
+
+class _Texture:
+    def __init__(self, device: str) -> None:
+        from models.features.texture import TextureFeatures
+
+        self._filters = TextureFeatures().to(device)
+
+    def prepared(self, picture: Picture, beside: Beside | None) -> Any:
+        from models.features.texture import PLACE_PX
+
+        if min(picture.shape[:2]) < PLACE_PX:
+            height, width = picture.shape[:2]
+            raise ValueError(
+                f"is {width} x {height} px: texture is told of places of {PLACE_PX} px; "
+                "take larger pictures"
+            )
+        return picture
+
+    def features(self, shown: Sequence[Any]) -> Mapping[int, Floats]:
+        return {ONLY_TAP: np.stack([self._filters.of_levels([one]) for one in shown])}
+
+
+class _Pairs:
+    def __init__(self, settings: PairsSettings) -> None:
+        self._lpips = None if settings.lpips is None else _lpips(settings)
+        if self._lpips:
+            self._lpips.load()
+
+    def prepared(self, picture: Picture, beside: Beside | None) -> Any:
+        from metrics.ssim import ssim
+
+        assert beside is not None, "pairs are asked for with their source and target"
+        found: list[float] = []
+        for other in (beside.source, beside.target):
+            alike = other.shape == picture.shape
+            error = np.square(picture.astype(np.float64) - other).mean() if alike else np.nan
+            found += [ssim(picture, other) if alike else np.nan, float(error)]
+        return found, picture, beside
+
+    def features(self, shown: Sequence[Any]) -> Mapping[int, Floats]:
+        rows = []
+        for found, picture, beside in shown:
+            more = []
+            if self._lpips:
+                for other in (beside.source, beside.target):
+                    alike = other.shape == picture.shape
+                    more.append(self._lpips(other, picture) if alike else np.nan)
+            rows.append([*found, *more])
+        return {ONLY_TAP: np.array(rows)}
+
+
+class _Detail:
+    def prepared(self, picture: Picture, beside: Beside | None) -> Any:
+        from metrics.pattern import net_pattern
+        from metrics.spectrum import detail
+
+        assert beside is not None, "detail is asked for with its source and target"
+        source = beside.source if beside.source.shape == picture.shape else None
+        told = detail(picture)
+        return [net_pattern(picture, source).share, told.finest, told.fine, told.middle]
+
+    def features(self, shown: Sequence[Any]) -> Mapping[int, Floats]:
+        return {ONLY_TAP: np.array(shown)}
+
+
+class _Identity:
+    def __init__(self, settings: IdentitySettings) -> None:
+        from models.features.identity import IdentityFeatures
+
+        self._network = IdentityFeatures(settings.faces)
+
+    def prepared(self, picture: Picture, beside: Beside | None) -> Any:
+        return picture
+
+    def features(self, shown: Sequence[Any]) -> Mapping[int, Floats]:
+        return {ONLY_TAP: self._network.of_levels(shown)}
+
+
+def _lpips(settings: PairsSettings) -> Any:
+    from tasks.pair_distance import PairDistance
+
+    return PairDistance(AuditSettings(lpips=settings.lpips, lpips_weights=settings.weights))

@@ -1,4 +1,4 @@
-"""Taking the features of one shard's pictures, and staging them; no distance is computed here."""
+"""Looking at one shard's pictures, and staging the features; no distance is computed here."""
 
 from __future__ import annotations
 
@@ -17,97 +17,135 @@ from numpy.typing import NDArray
 
 from schemas.endings import CannotGoOn
 from schemas.lease import Lease, StagedShard, Turn
-from schemas.measure import FEATURE_SCHEMA, ONLY_TAP, FeatureRecord, FeatureRow
+from schemas.measure import FEATURE_SCHEMA, ONLY_TAP, FeatureNumerics, FeatureRow
 from schemas.records import to_table
-from schemas.sample import Stage
 from shards import layout
 from shards.encoding import read_parquet
 from shards.provenance import code_version, library_versions, processor
 from shards.staging import stage_rows
-from tasks.feature_networks import Network, load_network, weights_of
-from tasks.published_pictures import Undecodable, published_picture
+from tasks.feature_networks import BESIDE, Beside, Network, device_of, load_network, weights_of
+from tasks.look_places import BesideReader, Changing, LookPlace, Picture, changing, read_picture
+from tasks.published_pictures import Undecodable
 
-# Decoding lets go of the interpreter, so a thread keeps the network fed.
+# Decoding lets go of the interpreter. Two threads feed a network on a processor; a GPU takes more,
+# which are its worker's.
 _DECODERS = 2
+# What may be no number: there may be no face, and pictures of other sizes are not compared.
+_MAY_LACK = ("pairs", "identity")
 
 
 @dataclass(frozen=True, slots=True)
 class FeatureConfig:
-    """What a worker is told: where features and dataset lie, and what the features are."""
+    """What a worker is told: where features lie, and every look by its key."""
 
     root: str
-    dataset: str
-    record: FeatureRecord
+    places: dict[str, LookPlace]
+    numerics: FeatureNumerics
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Shown:
-    """One picture as the network takes it; nothing where it cannot be decoded, and why."""
+    """One picture on its way: as read, as changed, as the networks take it; or why it is none."""
 
     row: Mapping[str, Any]
-    prepared: Any
-    why: str | None
+    sha256: str = ""
+    picture: Picture | None = None
+    beside: Beside | None = None
+    prepared: dict[str, Any] | None = None
+    why: str | None = None
+
+
+def stored_shard(key: str, shard: str) -> str:
+    """The name in the store of what a look found in a shard of a dataset."""
+    return f"{key}/{shard.replace('/', '-', 1)}"
+
+
+def looked_at(stored: str) -> tuple[str, str]:
+    """The look's key, and the shard of the dataset."""
+    key, _, shard = stored.partition("/")
+    return key, shard.replace("-", "/", 1)
 
 
 class FeatureShard:
-    """The worker that takes features."""
+    """The worker that looks; networks and heads are loaded when a lease first needs them."""
 
     def __init__(self, config: FeatureConfig) -> None:
-        self._root, self._dataset = Path(config.root), Path(config.dataset)
-        self._record = config.record
-        self._network: Network | None = None
+        self._config = config
+        self._networks: dict[str, Network] = {}
+        self._changes: dict[str, Changing | None] = {}
+        self._readers: dict[str, BesideReader] = {}
+        self._device = "cpu"
 
     def setup(self) -> dict[str, str]:
-        """Load the network; CannotGoOn where it is not that of features.json."""
-        if weights_of(self._record.settings) != self._record.weights:
-            raise CannotGoOn(
-                f"{socket.gethostname()} has other weights than the driver; "
-                "give all nodes the same files"
-            )
-        self._network = load_network(self._record.settings)
+        """Whether this node has the networks of the looks; CannotGoOn where it has others."""
+        for place in self._config.places.values():
+            for label, one in place.look.seen_by.items():
+                if weights_of(one.network) != one.weights:
+                    raise CannotGoOn(
+                        f"{socket.gethostname()} has other weights of {label} than the driver; "
+                        "give all nodes the same files"
+                    )
+        self._device = device_of(self._config.numerics)
         return {"code": code_version(), "processor": processor(), **library_versions()}
 
     def run(self, lease: Lease, turn: Turn) -> StagedShard:
-        """Take the features of one shard."""
+        """Look at one shard."""
+        key, shard = looked_at(lease.shard)
+        place = self._config.places[key]
         with turn:
             begun = time.monotonic()
-            rows = read_parquet(layout.rows_path(self._dataset, lease.shard)).to_pylist()
+            rows = read_parquet(layout.rows_path(Path(place.dataset), shard)).to_pylist()
             made = [row for row in rows if row["status"] == "ok"]
-            found = [row for stage in self._record.stages for row in self._stage(made, stage)]
+            timed: list[tuple[int, float]] = []
+            found = list(self._look(key, place, made, timed))
         failures = Counter(one.reason for one in found if one.reason)
+        told = {"changed": sum(n for n, _ in timed), "change_s": sum(s for _, s in timed)}
         return stage_rows(
-            self._root,
+            Path(self._config.root),
             lease,
             to_table(found, FEATURE_SCHEMA),
             failures,
-            made_by=self._record.fingerprint(),
+            made_by=place.look.fingerprint(),
             begun=begun,
+            told=told if timed else {},
         )
 
-    def _stage(self, made: list[dict[str, Any]], stage: Stage) -> Iterator[FeatureRow]:
-        assert self._network is not None, "setup() comes first"
-        with ThreadPoolExecutor(_DECODERS) as decoders:
-            shown = decoders.map(lambda row: self._show(row, stage), made)
-            for batch in _together(shown, self._record.settings.batch_size):
-                seen = [one.prepared for one in batch if one.why is None]
-                by_tap = self._network.features(seen) if seen else {}
-                places = iter(range(len(seen)))
-                for one in batch:
-                    if one.why is not None:
-                        yield _row(one, stage, ONLY_TAP, None)
-                        continue
-                    place = next(places)
-                    for tap, features in by_tap.items():
-                        yield _row(one, stage, tap, features[place])
+    def _look(
+        self, key: str, place: LookPlace, made: list[Any], timed: list[tuple[int, float]]
+    ) -> Iterator[FeatureRow]:
+        networks = {
+            label: self._network(label, one.network) for label, one in place.look.seen_by.items()
+        }
+        change = self._change(key, place)
+        reader = self._beside(place)
+        with ThreadPoolExecutor(max(_DECODERS, self._config.numerics.threads)) as pool:
 
-    def _show(self, row: Mapping[str, Any], stage: Stage) -> _Shown:
-        """One picture as published, brought to the network's size in a decoder's thread."""
-        assert self._network is not None
-        try:
-            levels = published_picture(self._dataset, row, stage)
-        except Undecodable as error:
-            return _Shown(row, None, str(error))
-        return _Shown(row, self._network.prepared(levels), None)
+            def read(row: Mapping[str, Any]) -> _Shown:
+                shown = _read(place, row, reader)
+                return shown if change else _prepare(shown, networks)
+
+            for batch in _together(pool.map(read, made), self._config.numerics.batch_size):
+                if change:
+                    _apply(change, batch, timed)
+                    list(pool.map(lambda one: _prepare(one, networks), batch))
+                yield from _rows(batch, networks)
+
+    def _network(self, label: str, settings: Any) -> Network:
+        if label not in self._networks:
+            self._networks[label] = load_network(settings, self._config.numerics)
+        return self._networks[label]
+
+    def _change(self, key: str, place: LookPlace) -> Changing | None:
+        if key not in self._changes:
+            self._changes[key] = changing(place, self._device)
+        return self._changes[key]
+
+    def _beside(self, place: LookPlace) -> BesideReader | None:
+        if not any(one.network.kind in BESIDE for one in place.look.seen_by.values()):
+            return None
+        if place.beside not in self._readers:
+            self._readers[place.beside] = BesideReader(Path(place.beside))
+        return self._readers[place.beside]
 
 
 def _together(shown: Iterator[_Shown], count: int) -> Iterator[list[_Shown]]:
@@ -115,17 +153,77 @@ def _together(shown: Iterator[_Shown], count: int) -> Iterator[list[_Shown]]:
         yield batch
 
 
-def _row(shown: _Shown, stage: Stage, tap: int, features: NDArray[np.float32] | None) -> FeatureRow:
+def _read(place: LookPlace, row: Mapping[str, Any], reader: BesideReader | None) -> _Shown:
+    """One picture as published, and what stands beside it, in a decoder's thread."""
+    try:
+        picture, sha256 = read_picture(place, row)
+        beside = None if reader is None else reader(row["id"])
+    except Undecodable as error:
+        return _Shown(row, why=str(error))
+    except KeyError:
+        return _Shown(row, why="has no source and target beside it")
+    return _Shown(row, sha256, picture, beside)
+
+
+def _prepare(shown: _Shown, networks: Mapping[str, Network]) -> _Shown:
+    if shown.picture is not None:
+        try:
+            shown.prepared = {
+                label: network.prepared(shown.picture, shown.beside)
+                for label, network in networks.items()
+            }
+        except ValueError as error:
+            # Too small, for example: a finding about this picture.
+            shown.why = str(error)
+        shown.picture = None
+    return shown
+
+
+def _apply(change: Changing, batch: list[_Shown], timed: list[tuple[int, float]]) -> None:
+    """Change the pictures of a batch, and note how long that took."""
+    there = [one for one in batch if one.picture is not None]
+    pictures = [one.picture for one in there if one.picture is not None]
+    if not pictures:
+        return
+    ids = [one.row["id"] for one in there]
+    begun = time.perf_counter()
+    made = change(pictures, ids)
+    timed.append((len(made), time.perf_counter() - begun))
+    for one, picture in zip(there, made, strict=True):
+        one.picture = picture
+
+
+def _rows(batch: list[_Shown], networks: Mapping[str, Network]) -> Iterator[FeatureRow]:
+    """Each picture's rows: one for every network and tap, or one that says why there is none."""
+    seen = [one for one in batch if one.why is None]
+    found = {
+        label: network.features([one.prepared[label] for one in seen if one.prepared])
+        for label, network in networks.items()
+        if seen
+    }
+    places = iter(range(len(seen)))
+    for one in batch:
+        if one.why is not None:
+            yield from (_row(one, label, ONLY_TAP, None) for label in networks)
+            continue
+        place = next(places)
+        for label, by_tap in found.items():
+            for tap, features in by_tap.items():
+                yield _row(one, label, tap, features[place])
+
+
+def _row(shown: _Shown, label: str, tap: int, features: NDArray[np.floating] | None) -> FeatureRow:
     why = shown.why
-    if features is not None and not np.isfinite(features).all():
+    if features is not None and label not in _MAY_LACK and not np.isfinite(features).all():
         features, why = None, "the network gave what is no number"
     return FeatureRow(
         id=shown.row["id"],
         shard=shown.row["shard"],
-        stage=stage,
-        picture_sha256=shown.row[f"{stage}_sha256"],
+        picture_sha256=shown.sha256,
         status="error" if features is None else "ok",
         reason=why,
+        network=label,
         tap=tap,
-        features=None if features is None else features.tolist(),
+        places=len(features) if features is not None and features.ndim > 1 else 1,
+        features=None if features is None else features.ravel().tolist(),
     )

@@ -76,6 +76,31 @@ def chance(p_value: float | None) -> str:
     return "< 0.0001" if p_value < 1e-4 else f"{p_value:.4f}"
 
 
+def plain_tables(tables: Sequence[Table]) -> list[dict[str, object]]:
+    """Tables as a report.json has them, for a page to read; a link says what it leads to."""
+    return [
+        {
+            "part": one.part,
+            "title": one.title,
+            "columns": list(one.head),
+            "rows": [[_plain_cell(cell) for cell in row] for row in one.rows],
+            "note": one.note,
+        }
+        for one in tables
+    ]
+
+
+def _plain_cell(cell: Cell) -> object:
+    if isinstance(cell, str):
+        return cell
+    told: dict[str, object] = {"text": cell.text}
+    if cell.filter is not None:
+        told["filter"] = {key: list(values) for key, values in cell.filter.items()}
+    if cell.id is not None:
+        told["id"] = cell.id
+    return told
+
+
 def page(title: str, tables: Sequence[Table], lead: Sequence[str] = ()) -> str:
     """Tables as a Markdown page, each part under its heading; `lead` is Markdown already."""
     lines = [f"# {markdown_text(title)}", ""]

@@ -116,15 +116,23 @@ class Filling:
         self.console.warn(f"{where}: {what}; set aside in {folder}")
         self.note("set-aside", where=where, reason=what)
 
-    def outstanding(self, agreed: Making, *, retry_failed: bool, mend: str) -> list[str]:
+    def outstanding(
+        self,
+        agreed: Making,
+        *,
+        retry_failed: bool,
+        mend: str,
+        made_by: Callable[[str], str] | None = None,
+    ) -> list[str]:
         """Shards of the part that do not exist; those given up before only when asked for.
 
-        `mend` says what to do about a shard of another making.
+        `mend` says what to do about a shard of another making; `made_by` tells each shard's own,
+        where a folder holds shards of several.
         """
         self.crew.expect(agreed.may_differ())
         done = published(self._dataset, self.shards)
         for shard, facts in done.items():
-            if facts.made_by != agreed.fingerprint():
+            if facts.made_by != (made_by(shard) if made_by else agreed.fingerprint()):
                 raise ValueError(
                     f"{shard}: was made with other settings, models or numerics than "
                     f"{agreed.record}.json says; {mend}"
@@ -214,6 +222,7 @@ class Filling:
             seconds=round(staged.seconds, 3),
             ok=done.ok,
             **{f"failed: {reason}": count for reason, count in staged.failures.items()},
+            **staged.told,
         )
 
     def _out_of_time(self, out: OutOfTime) -> None:

@@ -61,6 +61,7 @@ def main(argv: list[str]) -> int:
     part, deadline = parse_part(arguments.part), parse_deadline(arguments.deadline, os.environ)
     arguments.check(arguments.dataset, arguments.out, arguments.sources, arguments.weights_to)
     _check(arguments)
+    _refuse_enhanced(arguments.dataset)
     whole = 0
     if arguments.limit is not None and arguments.out is not None:
         run, plan = read_planned(arguments.dataset)
@@ -68,7 +69,7 @@ def main(argv: list[str]) -> int:
         plan_pilot(arguments.out, run, plan, arguments.limit)
         arguments = replace(arguments, dataset=arguments.out)
     console = Console()
-    made = _make(arguments, part, deadline, console)
+    made = make(arguments, part, deadline, console)
     if whole:
         tell_cost_of_whole(console, made.phases, whole)
     return (
@@ -88,7 +89,18 @@ def _check(arguments: Arguments) -> None:
         raise ValueError(f"--out {arguments.out}: lies in the dataset; choose a place outside")
 
 
-def _make(
+def _refuse_enhanced(dataset: Path) -> None:
+    """Pictures of a head are not made from prompts."""
+    from shards.run import read_run
+
+    if "enhanced" in read_run(dataset).config.dataset.stages:
+        raise ValueError(
+            f"{dataset}: relume enhance makes its pictures; give that command again, with --mend "
+            "where something is damaged"
+        )
+
+
+def make(
     arguments: Arguments,
     part: Part,
     deadline: float | None,
@@ -162,7 +174,7 @@ def _sources_first(
     folder = arguments.sources or sources_folder(arguments.dataset)
     plan_sources(folder, run, plan)
     of_sources = replace(arguments, dataset=folder, placement="auto")
-    return _make(of_sources, part, deadline, console, outstanding)
+    return make(of_sources, part, deadline, console, outstanding)
 
 
 def _config(

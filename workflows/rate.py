@@ -130,7 +130,7 @@ def _analyse(arguments: Arguments) -> int:
     )
     from tasks.ratings import read_ratings
     from tasks.report_place import FIGURES, REPORT, TEXT, staged_report
-    from tasks.text_tables import page
+    from tasks.text_tables import page, plain_tables
 
     folder, console = arguments.analyse, Console()
     assert folder is not None
@@ -146,7 +146,8 @@ def _analyse(arguments: Arguments) -> int:
     if arguments.metrics is not None:
         numbers = read_numbers(arguments.metrics, study.rows, arguments.lower_is_better)
     found = analyse(study, ratings, numbers, min_catch=arguments.min_catch, seed=arguments.seed)
-    tables, plain = outcome_tables(found), as_plain_outcome(found)
+    tables = outcome_tables(found)
+    plain = as_plain_outcome(found) | {"tables": plain_tables(tables)}
     with staged_report(folder / OUTCOME) as place:
         write_outcome_figures(found, place / FIGURES)
         (place / REPORT).write_bytes(json_bytes(plain))

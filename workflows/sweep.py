@@ -186,8 +186,11 @@ def _submit(console: Console, arguments: Arguments, request: JobRequest, cells: 
 
 
 def _show(console: Console, sweep: SweepConfig, config: Path, out: Path) -> int:
+    from shards.encoding import json_bytes
+    from shards.filesystem import plain, replace_file
+    from tasks.report_place import REPORT
     from tasks.sweep_tables import draw_sweep, sweep_tables
-    from tasks.text_tables import page
+    from tasks.text_tables import page, plain_tables
 
     cells = _cells_now(sweep, config, out)
     results = [_result(cell, out) for cell in cells]
@@ -200,6 +203,8 @@ def _show(console: Console, sweep: SweepConfig, config: Path, out: Path) -> int:
     out.mkdir(parents=True, exist_ok=True)
     (out / "tables.md").write_text(page("Sweep", tables), "utf-8")
     draw_sweep(results, out)
+    told = {"title": "Sweep", "tables": plain_tables(tables)}
+    replace_file(out, out / REPORT, plain(json_bytes(told)))
     missing = [one.cell.name for one in results if not one.done]
     final = any(cell.phase == "final" for cell in cells)
     if missing:

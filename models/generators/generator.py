@@ -42,6 +42,10 @@ class Generator(Protocol):
         """How much memory the models of all stages take, those that they share once."""
         ...
 
+    def resized(self, size_px: int) -> Generator:
+        """The same models, loaded as they are, for pictures of another size."""
+        ...
+
     def gpu(self) -> str | None:
         """The model of the GPU that makes the pictures; None where the processor does."""
         ...

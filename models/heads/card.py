@@ -11,7 +11,13 @@ _USE = """\
 from models.heads.head import Head
 
 head = Head.from_pretrained("FOLDER OR HUB ID")
-enhanced = head.apply([picture])  # numpy, uint8, (height, width, 3), any size
+enhanced = head(picture)  # a Pillow image, or numpy levels (height, width, 3), any size
+```
+
+Without Relume, in this folder, with torch, numpy, safetensors and Pillow:
+
+```sh
+python head.py PICTURE ENHANCED.png
 ```
 """
 

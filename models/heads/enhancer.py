@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from models.heads.blocks import HeadNetwork
+from schemas.endings import CannotGoOn
 from schemas.head import Precision
 
 Picture = NDArray[np.uint8]
@@ -24,11 +25,18 @@ class Enhancer:
         network: HeadNetwork,
         device: torch.device | str = "cpu",
         precision: Precision = "float32",
+        *,
+        compiled: bool = False,
     ) -> None:
         self._device = torch.device(device)
-        self._network = copy.deepcopy(network).eval().requires_grad_(False)
-        self._network.to(self._device, getattr(torch, precision))
-        self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = copy.deepcopy(network).eval().requires_grad_(False)
+        self.network.to(self._device, getattr(torch, precision))
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.divisor, self.min_side_px = network.divisor, network.min_side_px
+        self._compiled = compiled
+        if compiled:
+            # Of each size anew: code for any size is slower than that for one.
+            self.network.compile(dynamic=False)
 
     def __call__(self, pictures: Sequence[Picture], batch_size: int = 1) -> list[Picture]:
         """Each picture (H, W, 3) enhanced, at its own size; neighbours of one size go together."""
@@ -39,19 +47,30 @@ class Enhancer:
         enhanced: list[Picture] = []
         for _, alike in groupby(pictures, key=np.shape):
             for batch in _batches(list(alike), batch_size):
-                enhanced += self._enhance(np.stack(batch))
+                # What is compiled is of one number of pictures too.
+                more = [batch[-1]] * (batch_size - len(batch)) if self._compiled else []
+                enhanced += self._enhance(np.stack([*batch, *more]))[: len(batch)]
         return enhanced
 
     @torch.inference_mode()
+    def on_device(self, levels: torch.Tensor) -> torch.Tensor:
+        """Levels (N, H, W, C) of fitting sides, on the device already; the outcome stays there."""
+        # As N, H, W, C in memory they are channels_last already.
+        return to_levels(self.network(to_unit(levels.permute(0, 3, 1, 2)))).permute(0, 2, 3, 1)
+
     def _enhance(self, pictures: Picture) -> list[Picture]:
         height, width = pictures.shape[1:3]
         # Mirrored at the right and below, so that the sides become multiples.
-        below, right = -height % self._network.divisor, -width % self._network.divisor
+        below, right = -height % self.divisor, -width % self.divisor
         padded = np.pad(pictures, ((0, 0), (0, below), (0, right), (0, 0)), mode="symmetric")
-        # As N, H, W, C in memory they are channels_last already.
-        levels = torch.from_numpy(padded).to(self._device).permute(0, 3, 1, 2)
-        made = to_levels(self._network(to_unit(levels)))[..., :height, :width].permute(0, 2, 3, 1)
-        return list(made.contiguous().cpu().numpy())
+        try:
+            made = self.on_device(torch.from_numpy(padded).to(self._device))
+        except torch.OutOfMemoryError:
+            raise CannotGoOn(
+                f"{len(pictures)} pictures of {width} x {height} px: too large for this GPU; lower "
+                "--batch-size or --tile-px"
+            ) from None
+        return list(made[:, :height, :width].contiguous().cpu().numpy())
 
     def _check(self, picture: Picture, number: int) -> None:
         told = f"picture {number}"
@@ -60,7 +79,7 @@ class Enhancer:
                 f"{told}: is {picture.dtype} of shape {picture.shape}; give it uint8 levels of "
                 "shape (height, width, 3)"
             )
-        least = self._network.min_side_px
+        least = self.min_side_px
         if min(picture.shape[:2]) < least:
             height, width = picture.shape[:2]
             raise ValueError(

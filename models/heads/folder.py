@@ -27,6 +27,8 @@ CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 IDS = "training_ids.safetensors"
 CARD = "README.md"
+MODULE = "head.py"
+ONNX = "model.onnx"
 _PICKLED = ("*.bin", "*.pth", "*.pt", "*.ckpt")
 
 

@@ -6,6 +6,7 @@ import copy
 import json
 import tempfile
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -20,6 +21,8 @@ from models.heads.folder import (
     CARD,
     CONFIG,
     IDS,
+    MODULE,
+    ONNX,
     WEIGHTS,
     read_config,
     read_ids,
@@ -28,6 +31,10 @@ from models.heads.folder import (
     write_folder,
 )
 from models.heads.hub import find_head, is_hub_id, push_folder
+from models.heads.onnx_file import onnx_bytes
+from models.heads.pictures import Shown, prepared, shown_as
+from models.heads.standalone import standalone_module
+from models.heads.tiles import OVERLAP_PX, TILE_PX, TiledEnhancer
 from models.heads.training_ids import TrainingIds
 from schemas.head import HeadConfig, NetworkSettings, Precision, TrainingFacts
 from schemas.settings import as_plain
@@ -55,6 +62,7 @@ class Head:
         self.settings = settings
         self.training, self.training_ids = training, training_ids
         self._enhancers: dict[tuple[str, Precision], Enhancer] = {}
+        self._tiled: dict[tuple[str, Precision, bool, int, int], TiledEnhancer] = {}
 
     @classmethod
     def from_pretrained(cls, place: str | Path, *, revision: str = "main") -> Head:
@@ -69,13 +77,46 @@ class Head:
         config = read_config(folder)
         network = build_network(config.network, seed=0)
         _load(network, read_weights(folder, config), folder / WEIGHTS)
-        if config.training is None:
-            return cls(network, config.network)
-        training_ids = TrainingIds(read_ids(folder))
+        training_ids = None if config.training is None else TrainingIds(read_ids(folder))
         try:
-            return cls(network, config.network, config.training, training_ids)
+            head = cls(network, config.network, config.training, training_ids)
         except ValueError as error:
             raise ValueError(f"{folder / IDS}: {error}") from None
+        # Another version of safetensors might write the same weights as other bytes.
+        head.weights_sha256 = config.weights_sha256
+        return head
+
+    @cached_property
+    def weights_sha256(self) -> str:
+        """Of the weights as a file."""
+        return sha256(self._weights())
+
+    def enhancer(
+        self,
+        device: str = "cpu",
+        precision: Precision = "float32",
+        *,
+        compiled: bool = False,
+        tile_px: int = TILE_PX,
+        overlap_px: int = OVERLAP_PX,
+    ) -> TiledEnhancer:
+        """What puts pictures of any size through it; made once for these settings."""
+        key = (device, precision, compiled, tile_px, overlap_px)
+        if key not in self._tiled:
+            enhance = Enhancer(self.network, device, precision, compiled=compiled)
+            self._tiled[key] = TiledEnhancer(enhance, tile_px, overlap_px)
+        return self._tiled[key]
+
+    def __call__(
+        self, picture: Shown, *, device: str = "cpu", precision: Precision = "float32"
+    ) -> Shown:
+        """One picture enhanced: levels (height, width, 3), or a Pillow image, upright and in sRGB.
+
+        An image keeps its alpha channel. Large pictures go through in tiles.
+        """
+        given = prepared(picture)
+        (levels,) = self.enhancer(device, precision)([given.levels])
+        return shown_as(picture, levels, given.alpha)
 
     def apply(
         self,
@@ -100,13 +141,9 @@ class Head:
             )
         return self.training_ids.overlap(ids)
 
-    def save(self, folder: Path) -> None:
-        """Write the folder whole, in place of a head that may be there."""
-        weights = save_tensors(
-            {name: one.contiguous().cpu() for name, one in self.network.state_dict().items()},
-            # What Hugging Face's readers look for.
-            metadata={"format": "pt"},
-        )
+    def save(self, folder: Path, *, onnx: bool = False) -> None:
+        """Write the folder whole, in place of a head that may be there; also as an ONNX file."""
+        weights = self._weights()
         config = HeadConfig(
             network=self.settings, training=self.training, weights_sha256=sha256(weights)
         )
@@ -115,10 +152,21 @@ class Head:
             WEIGHTS: weights,
             CONFIG: json.dumps(as_plain(config), indent=2).encode() + b"\n",
             CARD: card(config, num_parameters).encode(),
+            MODULE: standalone_module().encode(),
         }
         if self.training_ids is not None:
             files[IDS] = save_arrays({"hashes": self.training_ids.hashes})
+        if onnx:
+            files[ONNX] = onnx_bytes(self.network)
         write_folder(folder, files)
+
+    def _weights(self) -> bytes:
+        """model.safetensors."""
+        return save_tensors(
+            {name: one.contiguous().cpu() for name, one in self.network.state_dict().items()},
+            # What Hugging Face's readers look for.
+            metadata={"format": "pt"},
+        )
 
     def push_to_hub(self, model: str, *, private: bool = True, revision: str | None = None) -> str:
         """Upload it to the hub under user/head; the address of the commit."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from models.heads.folder import CARD, CONFIG, IDS, WEIGHTS
+from models.heads.folder import CARD, CONFIG, IDS, MODULE, WEIGHTS
 from schemas.endings import CannotGoOn
 
-FILES = (CONFIG, WEIGHTS, IDS, CARD)
+FILES = (CONFIG, WEIGHTS, IDS, CARD, MODULE)
 _ID = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 
 

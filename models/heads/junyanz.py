@@ -38,6 +38,11 @@ class _Layer:
 
 def load_generator(path: Path) -> Resnet:
     """The generator in a latest_net_G.pth; its width and number of blocks are read off it."""
+    return published_generator(path)[0]
+
+
+def published_generator(path: Path) -> tuple[Resnet, ResnetSettings]:
+    """The same, with its settings."""
     published = read_tensors(path, f"name the file, {_MEND}")
     try:
         settings = generator_settings(published)
@@ -46,7 +51,7 @@ def load_generator(path: Path) -> Resnet:
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     assert isinstance(network, Resnet)
-    return network.eval()
+    return network.eval(), settings
 
 
 def generator_settings(published: Mapping[str, Tensor]) -> ResnetSettings:

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.ndimage import gaussian_filter
 
 from metrics.closure import gap_closure
 from metrics.frechet import frechet_distance
 from models.features.texture import TextureFeatures
+from models.straw_men import Filter, filtered
+from schemas.measure import ByGrain, BySharpening
 from schemas.sample import Stage
 from shards.reader import Reader
 from workflows import generate, plan
@@ -44,17 +45,16 @@ def pictures(dataset: Path, stage: Stage) -> list[Picture]:
     ]
 
 
-def levels(pictures: NDArray[np.floating]) -> Picture:
-    return np.clip(np.rint(pictures), 0, 255).astype(np.uint8)
+def by(change: Filter) -> Callable[[list[Picture]], list[Picture]]:
+    return lambda pictures: [filtered(change, one, str(at)) for at, one in enumerate(pictures)]
 
 
-def sharpened(amount: float) -> Callable[[Picture], Picture]:
-    return lambda one: levels(one + amount * (one - gaussian_filter(one.astype(float), (1, 1, 0))))
+def sharpened(amount: float) -> Callable[[list[Picture]], list[Picture]]:
+    return by(BySharpening(amount=amount, radius_px=1.0))
 
 
-def grained(sigma: float) -> Callable[[Picture], Picture]:
-    chance = np.random.default_rng(0)
-    return lambda one: levels(one + sigma * chance.standard_normal(one.shape))
+def grained(levels: float) -> Callable[[list[Picture]], list[Picture]]:
+    return by(ByGrain(levels=levels))
 
 
 def test_gaps_come_out_in_their_order(datasets: dict[float, Path]) -> None:
@@ -73,7 +73,7 @@ def test_where_there_is_no_gap_nothing_is_gained(datasets: dict[float, Path]) ->
     source, target = features.of_levels(sources), features.of_levels(targets)
     assert gap_closure(source, source, target) == 0
     for change in (sharpened(0.5), grained(2)):
-        changed = features.of_levels([change(one) for one in sources])
+        changed = features.of_levels(change(sources))
         assert gap_closure(source, changed, target) < 0.1
 
 
@@ -83,6 +83,6 @@ def test_more_is_not_better(datasets: dict[float, Path]) -> None:
     sources, targets = (pictures(datasets[1.0], stage) for stage in ("source", "target"))
     source, target = features.of_levels(sources), features.of_levels(targets)
     for strong in (sharpened(6), grained(20)):
-        changed = features.of_levels([strong(one) for one in sources])
+        changed = features.of_levels(strong(sources))
         assert gap_closure(source, changed, target) < 0
     assert gap_closure(source, target, target) == pytest.approx(1, abs=1e-6)

@@ -16,13 +16,13 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.ndimage import gaussian_filter
 
 from metrics.closure import gap_closure
 from models.features.lpips import load_lpips
 from models.features.texture import TextureFeatures
 from models.heads.enhancer import Enhancer, to_unit
 from models.heads.head import Head
+from models.straw_men import GRAINS, UNSHARP_MASKS, Filter, filtered
 from models.tiny.lpips import write_lpips
 from schemas.sample import Split, Stage
 from schemas.train import train_config
@@ -55,7 +55,7 @@ class Pairs:
 def demo_pairs(folder: Path, *words: str) -> Path:
     # As large as the demo's own; people without names need no table of names.
     given = ["--dataset", "baseline", "--dataset.stages", "source", "target"]
-    given += ["--dataset.count", "512", "--out", str(folder), *words]
+    given += ["--dataset.count", "768", "--out", str(folder), *words]
     assert plan.main([str(DEMO), *given]) == 0
     assert generate.main(["--here", str(folder)]) == 0
     return folder
@@ -114,27 +114,12 @@ def distance(weights: Path) -> Callable[[Picture, Picture], float]:
     return apart
 
 
-def levels(pictures: NDArray[np.floating]) -> Picture:
-    return np.clip(np.rint(pictures), 0, 255).astype(np.uint8)
-
-
-def sharpened(amount: float, radius: float) -> Change:
-    def change(one: Picture) -> Picture:
-        return levels(
-            one + amount * (one - gaussian_filter(one.astype(float), (radius, radius, 0)))
-        )
-
-    return change
-
-
-def grained(sigma: float) -> Change:
-    chance = np.random.default_rng(0)
-    return lambda one: levels(one + sigma * chance.standard_normal((*one.shape[:2], 1)))
-
-
 def straw_men() -> Iterable[Change]:
-    yield from (sharpened(amount, radius) for amount in (0.25, 0.5, 1, 2) for radius in (0.5, 1, 2))
-    yield from (grained(sigma) for sigma in (0.5, 1, 2, 4))
+    def by_filter(change: Filter) -> Change:
+        # Grain by what the picture is, as nothing else is known of it here.
+        return lambda one: filtered(change, one, str(one.sum()))
+
+    yield from map(by_filter, (*UNSHARP_MASKS, *GRAINS))
 
 
 def test_the_demo_head_closes_most_of_the_gap_and_more_than_any_filter(

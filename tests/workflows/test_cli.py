@@ -40,6 +40,11 @@ def test_help_lists_exactly_the_verbs_that_are_there() -> None:
         "console",
         "crew",
         "deadline",
+        "enhance_dataset",
+        "enhance_files",
+        "evaluate_features",
+        "evaluate_prompts",
+        "evaluate_report",
         "filling",
         "gallery_build",
         "in_process",
@@ -101,7 +106,7 @@ def test_wrong_verbs() -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "error: unknown verb 'genrate'; did you mean 'generate'?\n"
     assert relume().returncode == 2
-    assert "known here: audit, curate, doctor, fetch, gallery" in relume("xyzzy").stderr
+    assert f"known here: {', '.join(sorted(VERBS))}" in relume("xyzzy").stderr
     # Neither a module that is no verb, nor a path to one.
     for verb in ("console", "../plan", "plan.py", "PLAN", ""):
         assert relume(verb).returncode == 2

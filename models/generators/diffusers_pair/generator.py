@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,12 @@ class DiffusersGenerator:
             for name, sum_ in checkpoint.sha256().items():
                 found[sum_] = num_elements(checkpoint.folder / name) * number_bytes
         return sum(found.values())
+
+    def resized(self, size_px: int) -> DiffusersGenerator:
+        """The same pipelines, for another size."""
+        other = copy.copy(self)
+        other._size_px = size_px
+        return other
 
     def gpu(self) -> str | None:
         """The model of the GPU that makes the pictures; None where the processor does."""

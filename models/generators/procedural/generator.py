@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -57,6 +58,12 @@ class ProceduralGenerator:
     def revisions(self) -> Mapping[Stage, tuple[str, str]]:
         """The painter's revision for every stage."""
         return dict.fromkeys(self._stages, (MODEL, PAINTER_REVISION))
+
+    def resized(self, size_px: int) -> ProceduralGenerator:
+        """The same painter, for another size."""
+        other = copy.copy(self)
+        other._size_px = size_px
+        return other
 
     def gpu(self) -> None:
         """The painter uses the processor."""

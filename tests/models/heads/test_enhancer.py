@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,7 @@ from torch import Tensor
 from models.heads.blocks import HeadNetwork
 from models.heads.build import build_network
 from models.heads.enhancer import Enhancer, to_levels, to_unit
+from schemas.endings import CannotGoOn
 from schemas.head import ResnetSettings, UnetSettings
 
 IDENTITY = {
@@ -78,7 +81,7 @@ def test_any_sizes_in_any_order(sizes: list[tuple[int, int]], batch_size: int) -
     given_in = drawn(*sizes)
     for one, other in zip(enhance(given_in, batch_size), given_in, strict=True):
         assert np.array_equal(one, np.minimum(other.astype(int) + 10, 255))
-    for count, channels, height, width in enhance._network.seen:
+    for count, channels, height, width in enhance.network.seen:
         assert (channels, height % 4, width % 4) == (3, 0, 0)
         assert count <= batch_size
 
@@ -86,7 +89,7 @@ def test_any_sizes_in_any_order(sizes: list[tuple[int, int]], batch_size: int) -
 def test_neighbours_of_one_size_go_together() -> None:
     enhance = Enhancer(Shifts())
     enhance(drawn((8, 8), (8, 8), (8, 8), (4, 8), (8, 8)), batch_size=2)
-    assert [shape[0] for shape in enhance._network.seen] == [2, 1, 1, 1]
+    assert [shape[0] for shape in enhance.network.seen] == [2, 1, 1, 1]
 
 
 def test_edges_are_mirrored() -> None:
@@ -119,3 +122,28 @@ def test_what_is_no_picture_is_named() -> None:
         enhance([good[:7]])
     with pytest.raises(ValueError, match="batch_size = 0"):
         enhance([good], batch_size=0)
+
+
+def test_compiled_it_is_the_same_picture_and_batches_have_one_size() -> None:
+    network = build_network(ResnetSettings(width=4, num_blocks=1, residual_output=True), 0)
+    torch.nn.init.normal_(network.last.weight, std=0.02)
+    given_in = drawn((32, 32), (32, 32), (32, 32))
+    with warnings.catch_warnings():
+        # Of the compiler's own.
+        warnings.simplefilter("ignore")
+        made = Enhancer(network, compiled=True)(given_in, batch_size=2)
+    for one, other in zip(made, Enhancer(network)(given_in), strict=True):
+        assert np.abs(one.astype(int) - other).max() <= 1
+    shifts = Enhancer(Shifts())
+    shifts._compiled = True
+    assert len(shifts(given_in, batch_size=2)) == 3
+    assert [shape[0] for shape in shifts.network.seen] == [2, 2]
+
+
+def test_a_gpu_that_is_too_small_is_told_with_its_mend() -> None:
+    class Large(Shifts):
+        def forward(self, pictures: Tensor) -> Tensor:
+            raise torch.OutOfMemoryError
+
+    with pytest.raises(CannotGoOn, match=r"2 pictures of 8 x 9 px: too large .* --tile-px"):
+        Enhancer(Large())(drawn((9, 8), (9, 8)), batch_size=2)

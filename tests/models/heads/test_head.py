@@ -82,7 +82,13 @@ def test_it_comes_back_to_the_bit(settings: NetworkSettings, tmp_path: Path) -> 
 
 
 def test_its_folder_holds_what_the_hub_knows(saved: Path) -> None:
-    names = ["README.md", "config.json", "model.safetensors", "training_ids.safetensors"]
+    names = [
+        "README.md",
+        "config.json",
+        "head.py",
+        "model.safetensors",
+        "training_ids.safetensors",
+    ]
     assert sorted(path.name for path in saved.iterdir()) == names
     card = ModelCard.load(saved / "README.md")
     assert card.data.pipeline_tag == "image-to-image"
@@ -250,6 +256,7 @@ def test_saving_again_replaces_a_head_and_nothing_else(saved: Path, tmp_path: Pa
     assert sorted(path.name for path in saved.iterdir()) == [
         "README.md",
         "config.json",
+        "head.py",
         "model.safetensors",
     ]
     (tmp_path / "mine").mkdir()
