@@ -22,10 +22,11 @@ from schemas.sample import Stage
 from schemas.seeds import stable_hash
 from schemas.train import DataSettings, Phase
 from shards.reader import Reader
-from tasks.sampling import Order, Slot
+from tasks.child_process import begin_reader, deaf_at_birth
+from tasks.sampling import Order, Positions, Slot
 
-# A crop whose levels span less than this shows nothing: through instance norm it gives gradients
-# of 10^24.
+# A crop in which no colour's levels span as much shows nothing: through instance norm it gives
+# gradients of 10^24.
 FLAT_LEVELS = 3
 # Crops of one picture that are tried, and then pictures.
 _CROPS, _PICTURES = 4, 8
@@ -58,10 +59,10 @@ class TrainingPictures(Dataset[Batch]):
     def __init__(
         self,
         dataset: Path,
-        positions: NDArray[np.int64],
+        positions: Positions,
         order: Order,
         data: DataSettings,
-        crop_px: int | None,
+        crop_px: int,
         share: slice,
     ) -> None:
         """`positions` are those of a Reader of train; `share` is this process's of each batch."""
@@ -71,7 +72,6 @@ class TrainingPictures(Dataset[Batch]):
 
     def __getitem__(self, place: tuple[int, int]) -> Batch:
         """The batch of (epoch, step)."""
-        torch.set_num_threads(1)
         sources, targets = [], []
         left_out: list[tuple[str, str]] = []
         for slot in self._order.batch(*place)[self._share]:
@@ -81,15 +81,14 @@ class TrainingPictures(Dataset[Batch]):
         return Batch(_stacked(sources), _stacked(targets), left_out)
 
     def _pair(self, slot: Slot, left_out: list[tuple[str, str]]) -> tuple[Tensor, Tensor]:
-        """The two pictures of a slot; where these will not do, of the next samples in the draw."""
-        count = len(self._positions)
+        """The two pictures of a slot; where these will not do, of the next samples of each side."""
         for further in range(_PICTURES):
             try:
                 return self._crops(
                     replace(
                         slot,
-                        source=(slot.source + further) % count,
-                        target=(slot.target + further) % count,
+                        source=_further(self._order.sources, slot.source, further),
+                        target=_further(self._order.targets, slot.target, further),
                     )
                 )
             except Unusable as error:
@@ -114,10 +113,10 @@ class TrainingPictures(Dataset[Batch]):
         """A crop (H, W, 3) as the seed says; nothing where it shows nothing."""
         chance = np.random.Generator(np.random.PCG64(stable_hash(seed, attempt)))
         height, width = picture.shape[:2]
-        side = self._crop_px or min(height, width)
-        top, left = (int(chance.integers(0, long - side + 1)) for long in (height, width))
-        crop = picture[top : top + side, left : left + side]
-        if int(crop.max()) - int(crop.min()) < FLAT_LEVELS:
+        side_px = self._crop_px
+        top, left = (int(chance.integers(0, long - side_px + 1)) for long in (height, width))
+        crop = picture[top : top + side_px, left : left + side_px]
+        if _is_flat(crop):
             return None
         levels = torch.from_numpy(crop)
         # numpy would copy mirrored pixels ten times as slowly.
@@ -135,7 +134,7 @@ class TrainingPictures(Dataset[Batch]):
 
 
 _Levels = NDArray[np.uint8]
-_FLAT = "shows nothing: all of its levels are alike"
+_FLAT = "shows nothing: it has one colour alone"
 
 
 def batches(
@@ -143,7 +142,7 @@ def batches(
 ) -> Iterator[Batch]:
     """The batches of some epochs, the first of them from a step on; epochs follow without a gap."""
     places = [(epoch, step) for epoch in epochs for step in range(order.num_steps)][first_step:]
-    yield from DataLoader(
+    loader = DataLoader(
         pictures,
         batch_size=None,
         sampler=places,
@@ -152,8 +151,28 @@ def batches(
         prefetch_factor=4 if data.loader_workers else None,
         # It would draw a seed for its workers from the trainer's chance otherwise.
         generator=torch.Generator(),
-        # A forked process would inherit the threads, handlers and locks of the trainer.
-        multiprocessing_context="forkserver" if data.loader_workers else None,
+        # A forked process would inherit the threads, handlers and locks of the trainer; one of a
+        # forkserver would outlive it.
+        multiprocessing_context="spawn" if data.loader_workers else None,
+        worker_init_fn=begin_reader,
+    )
+    with deaf_at_birth():
+        ready = iter(loader)
+    yield from ready
+
+
+def _further(side: Positions, sample: int, by: int) -> int:
+    """The sample that comes so much later on its side, which is in rising order."""
+    place = int(np.searchsorted(side, sample))
+    return int(side[(place + by) % len(side)])
+
+
+def _is_flat(crop: _Levels) -> bool:
+    """Whether no colour of a crop tells one place from another."""
+    # A few places settle it for nearly every crop.
+    return all(
+        bool((np.ptp(places, axis=(0, 1)) < FLAT_LEVELS).all())
+        for places in (crop[::16, ::16], crop)
     )
 
 

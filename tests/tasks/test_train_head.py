@@ -179,6 +179,29 @@ def test_what_has_converged_is_not_trained_again(job: Callable[..., TrainJob]) -
     assert train(patient)[1:] == [ended]
 
 
+def test_threads_are_as_asked_for_whoever_reads(
+    job: Callable[..., TrainJob], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the trainer itself, where no process reads for it, and beside two that do."""
+    phase = {"phase": [{"epochs": 1, "crop_px": 60, "batch_size": 8}]}
+    step, seen, before = Training._step, set(), torch.get_num_threads()
+
+    def watched(*arguments: Any) -> Any:
+        seen.add(torch.get_num_threads())
+        return step(*arguments)
+
+    monkeypatch.setattr(Training, "_step", watched)
+    try:
+        for workers in (0, 2):
+            data = {"pairing": "shuffled", "loader_workers": workers}
+            run = job(run=f"workers-{workers}", data=data, numerics={"threads": 2}, **phase)
+            train(run)
+    finally:
+        torch.set_num_threads(before)
+    assert seen == {2}
+    assert_same(job(run="workers-0").run, job(run="workers-2").run)
+
+
 def _without_speed(line: str) -> dict[str, Any]:
     told = json.loads(line)
     told.pop("images_per_s", None)
