@@ -7,7 +7,7 @@ picture that cannot be read, or whose crop shows nothing, is replaced by another
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -139,7 +139,7 @@ _FLAT = "shows nothing: it has one colour alone"
 
 def batches(
     pictures: TrainingPictures, order: Order, data: DataSettings, epochs: range, first_step: int
-) -> Iterator[Batch]:
+) -> Generator[Batch]:
     """The batches of some epochs, the first of them from a step on; epochs follow without a gap."""
     places = [(epoch, step) for epoch in epochs for step in range(order.num_steps)][first_step:]
     loader = DataLoader(

@@ -24,8 +24,10 @@ from torch._C._distributed_c10d import Store
 
 from schemas.endings import CannotGoOn
 from schemas.run import FileIdentity
+from schemas.settings import as_plain
 from schemas.training import TrainingEvent, TrainingRecord
 from shards import filesystem, layout
+from shards.encoding import json_bytes
 from shards.manifest import state
 from shards.plan import read_plan, shard_names
 from shards.provenance import code_version, library_versions
@@ -35,6 +37,7 @@ from tasks.child_process import begin_follower, deaf_at_birth
 from tasks.ranks import Ranks, join, part
 from tasks.train_head import Training
 from tasks.training_samples import TrainJob
+from tasks.training_state import StateFolder
 
 # A process that lost the others says so at its next step; a validation may lie between.
 _END_S = 60.0
@@ -43,7 +46,10 @@ _CAUSE_S = 2.0
 
 
 def agree(job: TrainJob, processes: int, selection: Path | None) -> list[str]:
-    """Fix what the run is made by, or agree with what is fixed; returns what differs harmlessly."""
+    """Fix what the run is made by, or agree with what is fixed; returns what differs harmlessly.
+
+    It is fixed as soon as there is a state.
+    """
     dataset = job.dataset
     stages = read_plan(dataset).schema.names
     for stage in ("source", "target"):
@@ -65,6 +71,11 @@ def agree(job: TrainJob, processes: int, selection: Path | None) -> list[str]:
         libraries=library_versions(),
     )
     filesystem.make_folder(job.run)
+    if not StateFolder(job.run, Ranks()).exists():
+        # A start that came to nothing, for its settings were wrong, binds nobody.
+        content = filesystem.plain(json_bytes(as_plain(record)))
+        filesystem.replace_file(job.run, job.run / layout.RUN, content)
+        return []
     return agree_on_record(
         job.run / layout.RUN, record, "was begun with other settings; choose another --out"
     )
@@ -161,7 +172,7 @@ def _told_by_others(
     """Why another process is gone, where one is."""
     # The one that failed is gone at once; it took the others' connections with it.
     connection.wait([other.sentinel for other in others], _END_S)
-    found = []
+    found: list[_Failure] = []
     limit = time.monotonic() + _CAUSE_S
     while time.monotonic() < limit and not any(one.is_known for one in found):
         for rank, other in enumerate(others, 1):

@@ -16,6 +16,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from shards.owner import Owner
 from workflows import cli
 
 ROOT = Path(__file__).parents[2]
@@ -272,3 +273,15 @@ def test_wrong_words(
     said = capfd.readouterr().err
     assert told in said
     assert "Traceback" not in said
+
+
+def test_a_run_has_one_owner(
+    preset: Path, dataset: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    words = [str(preset), "--data", str(dataset), "--out", str(run)]
+    with Owner(run):
+        assert cli.main(["train", *words]) == 2
+    said = capfd.readouterr().err
+    assert f"{run}: is being written by process {os.getpid()}" in said
+    assert not (run / "metrics.jsonl").exists()
