@@ -57,6 +57,8 @@ class TrainingStarted:
     samples: int
     parameters: int
     device: str
+    outside: int = 0
+    """samples of the selection that are not of train"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

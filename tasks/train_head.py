@@ -270,9 +270,9 @@ class Training:
     def _way_back(self) -> str:
         """What is left of a run that diverged, and what to change."""
         run, numerics = self._job.run, self._config.numerics
-        number = ', or say train.numerics.precision = "float32"'
         change = "a lower train.optimiser.learning_rate"
-        change += "" if numerics.precision == "float32" else number
+        if numerics.precision != "float32":
+            change += " or train.numerics.precision = 'float32'"
         kept = self._state.steps_done()
         if kept is None:
             return f"no state was saved, so {run} begins again with {change}"
@@ -327,6 +327,7 @@ class Training:
             samples=len(self._samples.ids),
             parameters=sum(one.numel() for one in self._learner.head.parameters()),
             device=str(self._device),
+            outside=self._samples.outside,
         )
 
 

@@ -53,7 +53,7 @@ class Unusable(ValueError):
         return f"{self.sample}: {self.why}"
 
 
-class TrainingPictures(Dataset[Batch]):
+class TrainingPictures(Dataset["Batch | Unusable"]):
     """The batches of an epoch of one process, by step."""
 
     def __init__(
@@ -70,8 +70,17 @@ class TrainingPictures(Dataset[Batch]):
         self._positions, self._order, self._share = positions, order, share
         self._data, self._crop_px = data, crop_px
 
-    def __getitem__(self, place: tuple[int, int]) -> Batch:
-        """The batch of (epoch, step)."""
+    def __getitem__(self, place: tuple[int, int]) -> Batch | Unusable:
+        """The batch of (epoch, step), or why there is none.
+
+        It is returned and not raised, as a loader would wrap it in an error of its own.
+        """
+        try:
+            return self._batch(place)
+        except Unusable as error:
+            return error
+
+    def _batch(self, place: tuple[int, int]) -> Batch:
         sources, targets = [], []
         left_out: list[tuple[str, str]] = []
         for slot in self._order.batch(*place)[self._share]:
@@ -158,7 +167,10 @@ def batches(
     )
     with deaf_at_birth():
         ready = iter(loader)
-    yield from ready
+    for batch in ready:
+        if isinstance(batch, Unusable):
+            raise batch
+        yield batch
 
 
 def _further(side: Positions, sample: int, by: int) -> int:

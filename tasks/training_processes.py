@@ -88,8 +88,20 @@ def train_here(
     join(ranks, job.config.numerics.device, store)
     try:
         yield from Training(job, ranks, stop).run()
+    except RuntimeError as error:
+        if isinstance(error, CannotGoOn) or not _is_loss_of_contact(error):
+            raise
+        raise CannotGoOn(
+            f"process {ranks.rank}: another process is gone, and says why; "
+            "the same command continues"
+        ) from error
     finally:
         part(ranks)
+
+
+def _is_loss_of_contact(error: BaseException) -> bool:
+    # Gloo has no class for it.
+    return isinstance(error, distributed.DistError) or "gloo" in str(error).lower()
 
 
 def train_in_processes(
@@ -148,7 +160,7 @@ def _follow(
         is_known = is_input or isinstance(error, CannotGoOn)
         line = str(error).partition("\n")[0]
         failures.put(_Failure(rank, type(error).__name__, line, is_input, is_known))
-        if not is_known:
+        if not is_known and not _is_loss_of_contact(error):
             traceback.print_exc()
         # Nothing is waited for: who is left finds this one gone at once.
         sys.stderr.flush()

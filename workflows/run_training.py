@@ -136,6 +136,9 @@ def watch(console: Console, job: TrainJob, events: Iterator[TrainingEvent]) -> T
         f"{counted(started.steps // started.epochs, 'step')}, "
         f"on {started.device}"
     )
+    if started.outside:
+        outside = counted(started.outside, "sample")
+        console.note(f"leaves out {outside} of the selection, as not of train")
     if started.steps_done == started.steps:
         console.note(f"all {counted(started.steps, 'step')} were done before")
     elif started.steps_done:

@@ -34,10 +34,11 @@ from schemas.training import (
 from shards.reader import Reader
 from tasks.ranks import Ranks
 from tasks.train_head import Diverged, Training, learning_rate
-from tasks.training_pictures import TrainingPictures, Unusable, _is_flat
+from tasks.training_pictures import Batch, TrainingPictures, Unusable, _is_flat
 from tasks.training_processes import agree, train_in_processes
 from tasks.training_samples import TrainingSamples, TrainJob
 from tasks.training_state import Position, StateFolder
+from tasks.validation import Validation
 
 RESNET = {
     "kind": "resnet",
@@ -253,6 +254,8 @@ def test_what_is_kept(job: Callable[..., TrainJob]) -> None:
         "run.json",
         "state",
     ]
+    with pytest.raises(ValueError, match=f"is a training run; its head is {run / 'head'}"):
+        Head.from_pretrained(run)
     head = Head.from_pretrained(run / "head")
     reader = Reader(job().dataset, "train")
     assert head.overlap(reader.rows["id"].to_pylist()) == reader.rows["id"].to_pylist()
@@ -316,6 +319,18 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_state(job: Callable[..., T
     assert "float32" not in str(told.value)  # it is on
     assert all(bool(torch.isfinite(one).all()) for one in state_of(ours.run).values())
     assert train(ours)[-1].how == "finished"
+
+
+def test_a_measurement_that_is_no_number_is_no_patience(
+    job: Callable[..., TrainJob], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Validation, "measure", lambda *_: {"closure": float("nan")})
+    phase = [{"epochs": 1, "crop_px": 60, "batch_size": 8}]
+    ours = job(phase=phase, numerics={"precision": "bfloat16"})
+    told = "closure of validation is nan; no state was saved, so .* a lower .*'float32'"
+    with pytest.raises(Diverged, match=told):
+        train(ours)
+    assert not (ours.run / "head").exists()
 
 
 def test_a_state_that_would_run_code_is_refused(job: Callable[..., TrainJob]) -> None:
@@ -406,7 +421,9 @@ def test_a_disjoint_side_keeps_to_itself_where_pictures_are_left_out(
 
     monkeypatch.setattr(TrainingPictures, "_decoded", first_is_bad)
     for step in range(order.num_steps):
-        assert len(pictures[0, step].sources) == 4
+        batch = pictures[0, step]
+        assert isinstance(batch, Batch)
+        assert len(batch.sources) == 4
     assert read["source"] <= set(order.sources.tolist())
     assert read["target"] <= set(order.targets.tolist())
 

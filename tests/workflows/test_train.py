@@ -139,6 +139,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_weights(
     steps = [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert steps == sorted(set(steps))
     assert {path.name for path in run.iterdir()} >= {"head", "grids", "run.json", "state"}
+    assert "steps were done before" in finish(start(preset, dataset, run))
 
 
 def test_sigterm_saves_and_is_told_as_such(
