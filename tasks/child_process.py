@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
+from multiprocessing.synchronize import Semaphore
 
 _ASKS = (signal.SIGINT, signal.SIGTERM)
 # A step takes less; then a reader that nobody shuts down does end.
@@ -52,8 +53,9 @@ def begin_follower() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _ASKS)
 
 
-def begin_reader(_worker: int) -> None:
+def begin_reader(begun: Semaphore, _worker: int) -> None:
     """Become a process that reads pictures; one asked to end still serves the step at hand."""
+    begun.release()
     end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGALRM, lambda *_: os._exit(0))

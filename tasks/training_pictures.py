@@ -7,8 +7,11 @@ picture that cannot be read, or whose crop shows nothing, is replaced by another
 from __future__ import annotations
 
 import io
+import multiprocessing
+import time
 from collections.abc import Generator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +31,8 @@ from tasks.sampling import Order, Positions, Slot
 # A crop in which no colour's levels span as much shows nothing: through instance norm it gives
 # gradients of 10^24.
 FLAT_LEVELS = 3
+# No reader takes as long to start.
+_START_S = 60.0
 # Crops of one picture that are tried, and then pictures.
 _CROPS, _PICTURES = 4, 8
 
@@ -151,6 +156,8 @@ def batches(
 ) -> Generator[Batch]:
     """The batches of some epochs, the first of them from a step on; epochs follow without a gap."""
     places = [(epoch, step) for epoch in epochs for step in range(order.num_steps)][first_step:]
+    context = multiprocessing.get_context("spawn")
+    begun = context.Semaphore(0)
     loader = DataLoader(
         pictures,
         batch_size=None,
@@ -162,15 +169,21 @@ def batches(
         generator=torch.Generator(),
         # A forked process would inherit the threads, handlers and locks of the trainer; one of a
         # forkserver would outlive it.
-        multiprocessing_context="spawn" if data.loader_workers else None,
-        worker_init_fn=begin_reader,
+        multiprocessing_context=context if data.loader_workers else None,
+        worker_init_fn=partial(begin_reader, begun),
     )
     with deaf_at_birth():
         ready = iter(loader)
-    for batch in ready:
-        if isinstance(batch, Unusable):
-            raise batch
-        yield batch
+    try:
+        for batch in ready:
+            if isinstance(batch, Unusable):
+                raise batch
+            yield batch
+    finally:
+        # One that is still starting would not find what it is to read from.
+        limit = time.monotonic() + _START_S
+        for _ in range(data.loader_workers):
+            begun.acquire(timeout=max(limit - time.monotonic(), 0))
 
 
 def _further(side: Positions, sample: int, by: int) -> int:
