@@ -170,7 +170,7 @@ def compare_loader(size_px: int, count: int, workers: int) -> bool:
         rows = Reader(dataset, "train").rows.select(["id", "name", "nconst"])
         everyone, data = np.arange(rows.num_rows), DataSettings(loader_workers=workers)
         order = make_order(rows, "paired", 0, 4, str(dataset))
-        made = TrainingPictures(dataset, everyone, order, data, None, slice(0, 4))
+        made = TrainingPictures(dataset, everyone, order, data, size_px, slice(0, 4))
         seconds: dict[str, float] = {}
         steps, epochs = order.num_steps, range(12)
         ready = batches(made, order, data, epochs, 0)

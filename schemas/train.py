@@ -52,11 +52,19 @@ class CycleObjective:
     lambda_cycle: Annotated[float, NON_NEGATIVE] = 10.0
     """weight of the cycle, Eq. 3"""
     lambda_identity: Annotated[float, NON_NEGATIVE] = 0.0
-    """weight of the identity loss, which Eq. 3 does not have"""
+    """weight of the identity loss, which Eq. 3 does not have; not a share of lambda_cycle"""
     pool: Annotated[int, NON_NEGATIVE, Le(10_000)] = 50
     """earlier pictures that discriminators see instead of the newest, per process"""
     discriminator: PatchganSettings = PatchganSettings()
     """what judges the pictures of each side"""
+
+    @staticmethod
+    def _judges_a_picture_alone(discriminator: PatchganSettings) -> Iterator[str]:
+        if discriminator.conditional:
+            yield (
+                "discriminator.conditional = true: cyclegan has no picture to judge beside; say "
+                "false, or take pix2pix"
+            )
 
 
 @settings

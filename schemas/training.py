@@ -57,11 +57,20 @@ class TrainingStarted:
     samples: int
     parameters: int
     device: str
+    outside: int = 0
+    """samples of the selection that are not of train"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progressed:
+    """A step is done."""
+
+    steps_done: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stepped:
-    """Some steps are done; the losses are those of the last one."""
+    """Some steps are done; the losses are their means."""
 
     epoch: int
     steps_done: int
@@ -83,7 +92,7 @@ class EpochEnded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOut:
-    """Another picture stood in for one that could not be trained on."""
+    """Another picture stood in for one that could not be trained on; told once in a run."""
 
     sample: str
     why: str
@@ -110,8 +119,17 @@ class TrainingEnded:
     how: Literal["finished", "converged", "stopped"]
     epoch: int
     steps_done: int
+    left_out: int = 0
+    """how often another picture stood in for one that could not be trained on"""
 
 
 TrainingEvent: TypeAlias = (
-    TrainingStarted | Stepped | EpochEnded | LeftOut | Alarm | StateSaved | TrainingEnded
+    TrainingStarted
+    | Progressed
+    | Stepped
+    | EpochEnded
+    | LeftOut
+    | Alarm
+    | StateSaved
+    | TrainingEnded
 )

@@ -1,35 +1,67 @@
-"""A command that does not outlive whoever started it, and gets the signals that they get."""
+"""How the processes that a trainer starts end: with it, whatever it dies of, and not before it.
+
+A signal to the whole group, as Ctrl-C and Slurm send it, is for the first process to decide on. The
+others go on until it has saved what they share.
+"""
 
 from __future__ import annotations
 
-import ctypes
+import multiprocessing
 import os
 import signal
-import subprocess
-from collections.abc import Sequence
-from pathlib import Path
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
+from multiprocessing.synchronize import Semaphore
 
-_PR_SET_PDEATHSIG = 1
+_ASKS = (signal.SIGINT, signal.SIGTERM)
+# A step takes less; then a reader that nobody shuts down does end.
+_GRACE_S = 30
 
 
-def run_to_its_end(command: Sequence[str], folder: Path) -> int:
-    """Run a command in a folder and wait, also while it ends after Ctrl-C or SIGTERM; its code.
-
-    If this process is killed outright, the command gets a SIGTERM, so that the same work is not
-    begun a second time beside it.
-    """
-    libc, parent = ctypes.CDLL(None), os.getpid()
-
-    def tie() -> None:
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:  # the parent died before it was tied
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    child = subprocess.Popen(command, cwd=folder, preexec_fn=tie)
+@contextmanager
+def deaf_at_birth() -> Iterator[None]:
+    """Processes that are started within it hear no SIGINT and SIGTERM until they say so."""
+    # It would let the signals through again when it starts by itself.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ASKS)
     try:
-        return child.wait()
-    except BaseException:
-        # A terminal's Ctrl-C went to both; whatever else stops us is passed on.
-        child.send_signal(signal.SIGTERM)
-        child.wait()
-        raise
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def end_with_parent() -> None:
+    """Have this process end as soon as the one that started it is gone, also by SIGKILL."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        # It waits for the end of a pipe that the parent alone holds.
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, name="parent-watch", daemon=True).start()
+
+
+def begin_follower() -> None:
+    """Become a process that trains beside the first, which tells it at a step when to stop."""
+    end_with_parent()
+    for number in _ASKS:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ASKS)
+
+
+def begin_reader(begun: Semaphore, _worker: int) -> None:
+    """Become a process that reads pictures; one asked to end still serves the step at hand."""
+    begun.release()
+    end_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGALRM, lambda *_: os._exit(0))
+    signal.signal(signal.SIGTERM, _end_later)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ASKS)
+
+
+def _end_later(*_: object) -> None:
+    signal.alarm(_GRACE_S)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Any
+from itertools import chain
+from typing import Any, Literal
 
 import torch
 
@@ -22,6 +24,7 @@ from schemas.training import (
     Alarm,
     EpochEnded,
     LeftOut,
+    Progressed,
     StateSaved,
     Stepped,
     TrainingEnded,
@@ -33,6 +36,7 @@ from tasks.learners import Learner, build_learner
 from tasks.moving_average import MovingAverage
 from tasks.ranks import Ranks, device_of
 from tasks.sampling import Order
+from tasks.training_interval import Interval, diverged
 from tasks.training_log import TrainingLog
 from tasks.training_pictures import Batch, batches
 from tasks.training_samples import TrainingSamples, TrainJob
@@ -75,6 +79,9 @@ class Training:
         self._average = MovingAverage(self._learner.head, half_life)
         self._state = StateFolder(job.run, ranks)
         self._best = _Best()
+        self._interval = Interval()
+        self._left_out: dict[str, int] = {}
+        self._in_line = 0
         self._at = Position(epoch=0, step=0, steps_done=0, images_seen=0)
 
     def run(self) -> Events:
@@ -82,15 +89,13 @@ class Training:
         if self._state.exists():
             self._resume()
         self._log = (
-            TrainingLog(self._job.run, self._config.record, self._job.run.name, self._at.steps_done)
+            TrainingLog(self._job.run, self._config.record, self._at.steps_done)
             if self._ranks.first
             else None
         )
         yield self._started()
         if self._converged():  # and was asked for again
-            yield TrainingEnded(
-                how="converged", epoch=self._at.epoch, steps_done=self._at.steps_done
-            )
+            yield self._ended("converged")
             return
         for phase, epochs in self._samples.phases():
             if self._at.epoch >= epochs.stop:
@@ -102,24 +107,24 @@ class Training:
                 phase, range(max(self._at.epoch, epochs.start), epochs.stop)
             )
             if how != "finished":
-                yield TrainingEnded(how=how, epoch=self._at.epoch, steps_done=self._at.steps_done)
+                yield self._ended(how)
                 return
-        yield TrainingEnded(how="finished", epoch=self._at.epoch, steps_done=self._at.steps_done)
+        yield self._ended("finished")
 
     # --- a phase, an epoch, a step
 
     def _phase(self, phase: Phase, epochs: range) -> Generator[TrainingEvent, None, Any]:
         order = self._samples.order(phase)
         pictures = self._samples.pictures(phase, order)
-        ready = batches(pictures, order, self._config.data, epochs, self._at.step)
-        for epoch in epochs:
-            self._set_learning_rate(epoch)
-            stopped = yield from self._epoch(phase, order, ready, epoch)
-            if stopped:
-                return "stopped"
-            converged = yield from self._end_epoch(epoch)
-            if converged:
-                return "converged"
+        with closing(batches(pictures, order, self._config.data, epochs, self._at.step)) as ready:
+            for epoch in epochs:
+                self._set_learning_rate(epoch)
+                stopped = yield from self._epoch(phase, order, ready, epoch)
+                if stopped:
+                    return "stopped"
+                converged = yield from self._end_epoch(epoch)
+                if converged:
+                    return "converged"
         return "finished"
 
     def _epoch(
@@ -132,38 +137,38 @@ class Training:
                 yield from self._save()
                 return True
             batch = next(ready)
-            for sample, why in batch.left_out:
-                yield LeftOut(sample=sample, why=why)
-            losses = self._step(batch, phase)
+            self._interval.left_out += batch.left_out
+            self._step(batch, phase)
             self._at = Position(
                 epoch=epoch,
                 step=step + 1,
                 steps_done=self._at.steps_done + 1,
                 images_seen=self._at.images_seen + order.batch_size,
             )
+            if self._device.type == "cpu":
+                self._refuse_divergence()  # nobody has to be waited for
+            yield Progressed(steps_done=self._at.steps_done)
             if self._at.steps_done % record.log_every_steps == 0:
                 seconds = time.monotonic() - begun
-                yield self._stepped(losses, (self._at.images_seen - images_before) / seconds)
+                yield from self._tell_left_out()
+                yield self._stepped((self._at.images_seen - images_before) / seconds)
                 begun, images_before = time.monotonic(), self._at.images_seen
             is_last = step + 1 == order.num_steps
             if self._at.steps_done % record.save_every_steps == 0 and not is_last:
                 yield from self._save()
         return False
 
-    def _step(self, batch: Batch, phase: Phase) -> dict[str, float]:
+    def _step(self, batch: Batch, phase: Phase) -> None:
         sources, targets = (
             to_unit(levels.to(self._device, non_blocking=True))
             for levels in (batch.sources, batch.targets)
         )
-        losses = self._learner.step(sources, targets, phase.accumulation)
+        self._interval.add(self._learner.step(sources, targets, phase.accumulation))
         self._average.follow(len(sources) * self._ranks.count)
-        values = torch.stack(list(losses.values())).tolist()
-        found = dict(zip(losses, values, strict=True))
-        self._refuse_divergence(found)
-        return found
 
     def _end_epoch(self, epoch: int) -> Generator[TrainingEvent, None, bool]:
         """Measure what is due, keep what is best, save; whether nothing better will come."""
+        self._refuse_divergence()  # before a head is kept
         self._at = replace(self._at, epoch=epoch + 1, step=0)
         settings = self._config.validation
         due = (epoch + 1) % settings.every_epochs == 0 or epoch + 1 == self._config.epochs
@@ -172,7 +177,9 @@ class Training:
         if due:
             measured = self._validation.measure(self._learner, self._average.head)
             paired = isinstance(self._config.objective, PairedObjective)
-            is_best = self._best.take(-measured["loss"] if paired else measured["closure"])
+            judge = "loss" if paired else "closure"
+            self._refuse_no_number(f"{judge} of validation", measured[judge])
+            is_best = self._best.take(-measured[judge] if paired else measured[judge])
             if self._ranks.first:
                 grid = self._validation.grid(self._average.head)
                 keep_grid(self._job.run, epoch + 1, grid)
@@ -199,6 +206,8 @@ class Training:
     # --- what is kept
 
     def _save(self) -> Events:
+        self._refuse_divergence()
+        yield from self._tell_left_out()
         # Whatever draws by itself; where a GPU does, its own generator too.
         chance = {"cpu": torch.get_rng_state()}
         if self._device.type == "cuda":
@@ -210,8 +219,11 @@ class Training:
                 "learner": self._learner.state(),
                 "average": self._average.state(),
                 "best": {"value": self._best.value, "since": self._best.since},
+                "left_out": self._left_out,
+                "in_line": self._in_line,
             }
-        self._state.save(self._at, shared, {"chance": chance, "pools": pools})
+        own = {"chance": chance, "pools": pools, "interval": self._interval.state()}
+        self._state.save(self._at, shared, own)
         yield StateSaved(steps_done=self._at.steps_done)
 
     def _resume(self) -> None:
@@ -219,6 +231,8 @@ class Training:
         self._learner.load_state(shared["learner"])
         self._average.load_state(shared["average"])
         self._best = _Best(**shared["best"])
+        self._left_out, self._in_line = dict(shared["left_out"]), int(shared["in_line"])
+        self._interval.load_state(own["interval"])
         torch.set_rng_state(own["chance"]["cpu"])
         if self._device.type == "cuda" and "cuda" in own["chance"]:
             torch.cuda.set_rng_state(own["chance"]["cuda"], self._device)
@@ -228,31 +242,56 @@ class Training:
     # --- what is asked of all processes
 
     def _everyone_stops(self) -> bool:
-        return self._ranks.most([float(self._stop())], self._device)[0] > 0
+        if self._ranks.count == 1:
+            return self._stop()
+        # Between processors, so that no GPU is waited for.
+        return self._ranks.most([float(self._stop())], torch.device("cpu"))[0] > 0
 
-    def _refuse_divergence(self, losses: Mapping[str, float]) -> None:
-        limit = self._config.optimiser.max_gradient_norm
-        for name, value in losses.items():
-            too_steep = name.startswith("gradient") and value > limit
-            if math.isfinite(value) and not too_steep:
-                continue
-            # A number of one process only, so the others are told by their own loss of contact.
-            raise Diverged(
-                f"step {self._at.steps_done + 1}: {name} is {value:g}; the state before it is kept "
-                f"in {self._job.run}; lower train.optimiser.learning_rate, or use float32"
-            )
+    def _tell_left_out(self) -> Events:
+        """Name each sample that others stood in for once, whichever process met it."""
+        for sample, why in chain(*self._ranks.gathered(self._interval.taken_left_out())):
+            self._in_line += 1
+            self._left_out[sample] = self._left_out.get(sample, 0) + 1
+            if self._left_out[sample] == 1:
+                yield LeftOut(sample=sample, why=why)
+
+    def _refuse_divergence(self) -> None:
+        for later, losses in self._interval.read():
+            found = diverged(losses, self._config.optimiser.max_gradient_norm)
+            if found is not None:
+                # Of one process only, so the others are told by their own loss of contact.
+                raise Diverged(f"step {self._at.steps_done - later}: {found}; {self._way_back()}")
+
+    def _refuse_no_number(self, name: str, value: float) -> None:
+        if not math.isfinite(value):
+            at = self._at.steps_done
+            raise Diverged(f"after step {at}: {name} is {value:g}; {self._way_back()}")
+
+    def _way_back(self) -> str:
+        """What is left of a run that diverged, and what to change."""
+        run, numerics = self._job.run, self._config.numerics
+        change = "a lower train.optimiser.learning_rate"
+        if numerics.precision != "float32":
+            change += " or train.numerics.precision = 'float32'"
+        kept = self._state.steps_done()
+        if kept is None:
+            return f"no state was saved, so {run} begins again with {change}"
+        return f"{run} keeps the state of step {kept}; begin anew in another --out with {change}"
 
     def _set_learning_rate(self, epoch: int) -> None:
         for optimiser in self._learner.optimisers.values():
             for group in optimiser.param_groups:
                 group["lr"] = learning_rate(self._config, epoch)
 
-    def _stepped(self, losses: dict[str, float], images_per_s: float) -> Stepped:
-        told = self._ranks.mean(losses, self._device)
+    def _stepped(self, images_per_s: float) -> Stepped:
+        self._refuse_divergence()
+        told = self._ranks.mean(self._interval.means(), self._device)
         rate = learning_rate(self._config, self._at.epoch)
         if self._log:
             extra = {"images_per_s": round(images_per_s, 2), "learning_rate": rate}
+            extra["left_out"] = self._in_line
             self._log.tell("step", self._at.steps_done, self._at.epoch, told | extra)
+        self._in_line = 0
         return Stepped(
             epoch=self._at.epoch,
             steps_done=self._at.steps_done,
@@ -260,6 +299,14 @@ class Training:
             losses=told,
             images_per_s=images_per_s,
             learning_rate=rate,
+        )
+
+    def _ended(self, how: Literal["finished", "converged", "stopped"]) -> TrainingEnded:
+        return TrainingEnded(
+            how=how,
+            epoch=self._at.epoch,
+            steps_done=self._at.steps_done,
+            left_out=sum(self._left_out.values()),
         )
 
     # --- what it begins with
@@ -280,6 +327,7 @@ class Training:
             samples=len(self._samples.ids),
             parameters=sum(one.numel() for one in self._learner.head.parameters()),
             device=str(self._device),
+            outside=self._samples.outside,
         )
 
 

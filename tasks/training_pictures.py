@@ -7,8 +7,11 @@ picture that cannot be read, or whose crop shows nothing, is replaced by another
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+import multiprocessing
+import time
+from collections.abc import Generator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +25,14 @@ from schemas.sample import Stage
 from schemas.seeds import stable_hash
 from schemas.train import DataSettings, Phase
 from shards.reader import Reader
-from tasks.sampling import Order, Slot
+from tasks.child_process import begin_reader, deaf_at_birth
+from tasks.sampling import Order, Positions, Slot
 
-# A crop whose levels span less than this shows nothing: through instance norm it gives gradients
-# of 10^24.
+# A crop in which no colour's levels span as much shows nothing: through instance norm it gives
+# gradients of 10^24.
 FLAT_LEVELS = 3
+# No reader takes as long to start.
+_START_S = 60.0
 # Crops of one picture that are tried, and then pictures.
 _CROPS, _PICTURES = 4, 8
 
@@ -52,16 +58,16 @@ class Unusable(ValueError):
         return f"{self.sample}: {self.why}"
 
 
-class TrainingPictures(Dataset[Batch]):
+class TrainingPictures(Dataset["Batch | Unusable"]):
     """The batches of an epoch of one process, by step."""
 
     def __init__(
         self,
         dataset: Path,
-        positions: NDArray[np.int64],
+        positions: Positions,
         order: Order,
         data: DataSettings,
-        crop_px: int | None,
+        crop_px: int,
         share: slice,
     ) -> None:
         """`positions` are those of a Reader of train; `share` is this process's of each batch."""
@@ -69,9 +75,17 @@ class TrainingPictures(Dataset[Batch]):
         self._positions, self._order, self._share = positions, order, share
         self._data, self._crop_px = data, crop_px
 
-    def __getitem__(self, place: tuple[int, int]) -> Batch:
-        """The batch of (epoch, step)."""
-        torch.set_num_threads(1)
+    def __getitem__(self, place: tuple[int, int]) -> Batch | Unusable:
+        """The batch of (epoch, step), or why there is none.
+
+        It is returned and not raised, as a loader would wrap it in an error of its own.
+        """
+        try:
+            return self._batch(place)
+        except Unusable as error:
+            return error
+
+    def _batch(self, place: tuple[int, int]) -> Batch:
         sources, targets = [], []
         left_out: list[tuple[str, str]] = []
         for slot in self._order.batch(*place)[self._share]:
@@ -81,15 +95,14 @@ class TrainingPictures(Dataset[Batch]):
         return Batch(_stacked(sources), _stacked(targets), left_out)
 
     def _pair(self, slot: Slot, left_out: list[tuple[str, str]]) -> tuple[Tensor, Tensor]:
-        """The two pictures of a slot; where these will not do, of the next samples in the draw."""
-        count = len(self._positions)
+        """The two pictures of a slot; where these will not do, of the next samples of each side."""
         for further in range(_PICTURES):
             try:
                 return self._crops(
                     replace(
                         slot,
-                        source=(slot.source + further) % count,
-                        target=(slot.target + further) % count,
+                        source=_further(self._order.sources, slot.source, further),
+                        target=_further(self._order.targets, slot.target, further),
                     )
                 )
             except Unusable as error:
@@ -114,10 +127,10 @@ class TrainingPictures(Dataset[Batch]):
         """A crop (H, W, 3) as the seed says; nothing where it shows nothing."""
         chance = np.random.Generator(np.random.PCG64(stable_hash(seed, attempt)))
         height, width = picture.shape[:2]
-        side = self._crop_px or min(height, width)
-        top, left = (int(chance.integers(0, long - side + 1)) for long in (height, width))
-        crop = picture[top : top + side, left : left + side]
-        if int(crop.max()) - int(crop.min()) < FLAT_LEVELS:
+        side_px = self._crop_px
+        top, left = (int(chance.integers(0, long - side_px + 1)) for long in (height, width))
+        crop = picture[top : top + side_px, left : left + side_px]
+        if _is_flat(crop):
             return None
         levels = torch.from_numpy(crop)
         # numpy would copy mirrored pixels ten times as slowly.
@@ -135,15 +148,17 @@ class TrainingPictures(Dataset[Batch]):
 
 
 _Levels = NDArray[np.uint8]
-_FLAT = "shows nothing: all of its levels are alike"
+_FLAT = "shows nothing: it has one colour alone"
 
 
 def batches(
     pictures: TrainingPictures, order: Order, data: DataSettings, epochs: range, first_step: int
-) -> Iterator[Batch]:
+) -> Generator[Batch]:
     """The batches of some epochs, the first of them from a step on; epochs follow without a gap."""
     places = [(epoch, step) for epoch in epochs for step in range(order.num_steps)][first_step:]
-    yield from DataLoader(
+    context = multiprocessing.get_context("spawn")
+    begun = context.Semaphore(0)
+    loader = DataLoader(
         pictures,
         batch_size=None,
         sampler=places,
@@ -152,8 +167,37 @@ def batches(
         prefetch_factor=4 if data.loader_workers else None,
         # It would draw a seed for its workers from the trainer's chance otherwise.
         generator=torch.Generator(),
-        # A forked process would inherit the threads, handlers and locks of the trainer.
-        multiprocessing_context="forkserver" if data.loader_workers else None,
+        # A forked process would inherit the threads, handlers and locks of the trainer; one of a
+        # forkserver would outlive it.
+        multiprocessing_context=context if data.loader_workers else None,
+        worker_init_fn=partial(begin_reader, begun),
+    )
+    with deaf_at_birth():
+        ready = iter(loader)
+    try:
+        for batch in ready:
+            if isinstance(batch, Unusable):
+                raise batch
+            yield batch
+    finally:
+        # One that is still starting would not find what it is to read from.
+        limit = time.monotonic() + _START_S
+        for _ in range(data.loader_workers):
+            begun.acquire(timeout=max(limit - time.monotonic(), 0))
+
+
+def _further(side: Positions, sample: int, by: int) -> int:
+    """The sample that comes so much later on its side, which is in rising order."""
+    place = int(np.searchsorted(side, sample))
+    return int(side[(place + by) % len(side)])
+
+
+def _is_flat(crop: _Levels) -> bool:
+    """Whether no colour of a crop tells one place from another."""
+    # A few places settle it for nearly every crop.
+    return all(
+        bool((np.ptp(places, axis=(0, 1)) < FLAT_LEVELS).all())
+        for places in (crop[::16, ::16], crop)
     )
 
 

@@ -42,6 +42,8 @@ class TrainingSamples:
         self._positions = {
             one: training_positions(ids, plan, one, job.selection) for one in fractions
         }
+        self.outside = len(job.selection.difference(ids)) if job.selection else 0
+        """samples of the selection that are not of train"""
         self.ids = {ids[place] for places in self._positions.values() for place in places}
 
     def phases(self) -> Iterator[tuple[Phase, range]]:

@@ -11,7 +11,7 @@ import io
 import json
 import pickle
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,10 @@ from shards.encoding import json_bytes
 from tasks.ranks import Ranks
 
 FOLDER, LAST, SHARED = "state", "LAST", "shared.pt"
+_SHARED_PARTS = {"learner", "average", "best", "left_out", "in_line"}
+_OWN_PARTS = {"chance", "pools", "interval"}
+# The others' parts of a save that goes on are younger.
+_ABANDONED_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,10 @@ class StateFolder:
         """Whether there is a state to continue from."""
         return (self._folder / LAST).exists()
 
+    def steps_done(self) -> int | None:
+        """The step of the state that is there."""
+        return int(self._read_last()["steps_done"]) if self.exists() else None
+
     def save(self, position: Position, shared: Mapping[str, Any], own: Mapping[str, Any]) -> None:
         """Save what all processes share, told by the first, and what each has for itself."""
         name = f"step-{position.steps_done:08d}"
@@ -62,6 +70,7 @@ class StateFolder:
                 filesystem.replace_file(
                     self._folder, self._folder / LAST, filesystem.plain(json_bytes(last))
                 )
+                filesystem.remove_old_temporaries(self._folder, _ABANDONED_S)
                 for other in self._folder.glob("step-*"):
                     if other.name != name:
                         shutil.rmtree(other)
@@ -76,7 +85,8 @@ class StateFolder:
                 f"{self._ranks.count}; start as many, or begin a new run in another folder"
             )
         folder = self._folder / last.pop("folder")
-        shared, own = _read(folder / SHARED), _read(folder / _own_name(self._ranks.rank))
+        shared = _read(folder / SHARED, _SHARED_PARTS)
+        own = _read(folder / _own_name(self._ranks.rank), _OWN_PARTS)
         return Position(**last), shared, own
 
     def _read_last(self) -> dict[str, Any]:
@@ -85,6 +95,11 @@ class StateFolder:
             last: dict[str, Any] = json.loads(path.read_bytes())
         except ValueError as error:
             raise ValueError(f"{path}: is damaged: {error}; begin a new run") from None
+        wanted = {"folder", "processes", *Position.__dataclass_fields__}
+        if not isinstance(last, dict) or set(last) != wanted:
+            raise ValueError(
+                f"{path}: is damaged: does not say {', '.join(sorted(wanted))}; begin a new run"
+            )
         return last
 
     def _write(self, path: Path, content: Mapping[str, Any]) -> None:
@@ -97,7 +112,7 @@ def _own_name(rank: int) -> str:
     return f"process-{rank:03d}.pt"
 
 
-def _read(path: Path) -> Mapping[str, Any]:
+def _read(path: Path, parts: Set[str]) -> Mapping[str, Any]:
     try:
         # On the CPU first: it may have been saved on a device that is not here.
         read: Mapping[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
@@ -105,10 +120,13 @@ def _read(path: Path) -> Mapping[str, Any]:
         raise ValueError(f"{path}: is missing; begin a new run in another folder") from None
     except pickle.UnpicklingError:
         raise ValueError(
-            f"{path}: holds more than tensors and numbers, and might run code; it was not written "
-            "by relume train, so begin a new run"
+            f"{path}: is damaged, or holds more than tensors and numbers and might run code; "
+            "begin a new run in another folder"
         ) from None
     except (RuntimeError, EOFError, OSError) as error:
         first = str(error).partition("\n")[0]
         raise ValueError(f"{path}: is damaged: {first}; begin a new run") from None
+    missing = parts - set(read) if isinstance(read, Mapping) else parts
+    if missing:
+        raise ValueError(f"{path}: is damaged: lacks {', '.join(sorted(missing))}; begin a new run")
     return read

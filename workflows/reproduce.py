@@ -79,7 +79,7 @@ def _do(step: Step, which: str, out: Path, console: Console) -> int:
     """Run a step unless it is done; the exit code."""
     from shards.filesystem import make_folder, plain, replace_file
     from shards.provenance import ROOT
-    from tasks.child_process import run_to_its_end
+    from tasks.step_process import run_to_its_end
     from tasks.reproduce_steps import command
 
     took_s = _done(step, out)

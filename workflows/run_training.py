@@ -6,6 +6,7 @@ Loads torch only when it is called, so that a job hears signals before that.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from workflows.console import Console, counted
 
 if TYPE_CHECKING:
     from schemas.training import TrainingEnded, TrainingEvent
+    from shards.owner import Owner
     from tasks.ranks import Ranks
     from tasks.training_samples import TrainJob
     from workflows.console import Advance
@@ -67,13 +69,16 @@ class RunTraining:
         from tasks.training_processes import train_here, train_in_processes
 
         console = Console()
-        if ranks.first:
-            self.agree(max(ranks.count, processes), console)
-        job = self._staged(ranks, console)
-        if processes > 1:
-            return watch(console, job, train_in_processes(job, processes, stop)).how
-        events = train_here(job, ranks, stop)
-        return watch(console, job, events).how if ranks.first else _last(events).how
+        with self._owned(ranks) as owner:
+            if ranks.first:
+                self.agree(max(ranks.count, processes), console)
+            job = self._staged(ranks, console)
+            if processes > 1:
+                events = train_in_processes(job, processes, stop)
+            else:
+                events = train_here(job, ranks, stop)
+            events = _checking(events, owner)
+            return watch(console, job, events).how if ranks.first else _last(events).how
 
     def __call__(
         self, place: Place, stop: Callable[[], bool], saved: Callable[[int], None]
@@ -85,11 +90,24 @@ class RunTraining:
 
         ranks = Ranks(place.rank, place.count, place.local_rank)
         console = Console()
-        if ranks.first:
-            self.agree(ranks.count, console)
-        job = self._staged(ranks, console)
-        events = _telling(train_here(job, ranks, stop, meet(place)), saved)
-        return watch(console, job, events).how if ranks.first else _last(events).how
+        with self._owned(ranks) as owner:
+            if ranks.first:
+                self.agree(ranks.count, console)
+            job = self._staged(ranks, console)
+            events = _telling(train_here(job, ranks, stop, meet(place)), saved)
+            events = _checking(events, owner)
+            return watch(console, job, events).how if ranks.first else _last(events).how
+
+    @contextmanager
+    def _owned(self, ranks: Ranks) -> Iterator[Owner | None]:
+        """The right to write the run, where this process speaks for all; ValueError tells whose."""
+        from shards.owner import Owner
+
+        if not ranks.first:
+            yield None
+            return
+        with Owner(self.run) as owner:
+            yield owner
 
     def _staged(self, ranks: Ranks, console: Console) -> TrainJob:
         from dataclasses import replace
@@ -114,19 +132,36 @@ def watch(console: Console, job: TrainJob, events: Iterator[TrainingEvent]) -> T
     steps_left = started.steps - started.steps_done
     console.note(
         f"{counted(started.samples, 'sample')}, {started.parameters:,} parameters, "
-        f"{counted(started.epochs, 'epoch')} of {started.steps // started.epochs:,} steps, "
+        f"{counted(started.epochs, 'epoch')} of "
+        f"{counted(started.steps // started.epochs, 'step')}, "
         f"on {started.device}"
     )
-    if started.steps_done:
+    if started.outside:
+        outside = counted(started.outside, "sample")
+        console.note(f"leaves out {outside} of the selection, as not of train")
+    if started.steps_done == started.steps:
+        console.note(f"all {counted(started.steps, 'step')} were done before")
+    elif started.steps_done:
         console.note(f"continues after step {started.steps_done:,} of {started.steps:,}")
     with console.progress("training", "steps", steps_left) as advance:
+        draw = _Drawing(console, advance, started.steps_done)
         for event in events:
             if isinstance(event, TrainingEnded):
                 ended = event
             else:
-                _draw(console, event, advance, started.steps_done)
+                draw(event)
     _tell_end(console, job, ended)
     return ended
+
+
+def _checking(events: Iterator[TrainingEvent], owner: Owner | None) -> Iterator[TrainingEvent]:
+    """The same events; OwnerLost where another start has taken the run over."""
+    from schemas.training import StateSaved
+
+    for event in events:
+        if owner is not None and isinstance(event, StateSaved):
+            owner.check()
+        yield event
 
 
 def _telling(
@@ -146,27 +181,38 @@ def _last(events: Iterator[TrainingEvent]) -> TrainingEnded:
     return [event for event in events if isinstance(event, TrainingEnded)][-1]
 
 
-def _draw(console: Console, event: TrainingEvent, advance: Advance, steps_before: int) -> None:
-    from schemas.training import Alarm, EpochEnded, LeftOut, Stepped
+class _Drawing:
+    """What a person sees of each event."""
 
-    match event:
-        case Stepped():
-            loss = event.losses.get("loss")
-            told = "" if loss is None else f"loss {loss:.3f}, "
-            also = f"{told}{event.images_per_s:,.1f} images/s"
-            advance(event.steps_done - steps_before, also=also)
-        case EpochEnded() if event.measured:
-            values = ", ".join(f"{name} {value:.3f}" for name, value in event.measured.items())
-            best = ", the best so far" if event.best else ""
-            console.note(f"epoch {event.epoch}: {values}{best}")
-        case LeftOut():
-            console.warn(f"{event.sample}: {event.why}; another one stood in for it")
-        case Alarm():
-            console.warn(event.what)
+    def __init__(self, console: Console, advance: Advance, steps_before: int) -> None:
+        self._console, self._advance, self._steps_before = console, advance, steps_before
+        self._also = ""
+
+    def __call__(self, event: TrainingEvent) -> None:
+        from schemas.training import Alarm, EpochEnded, LeftOut, Progressed, Stepped
+
+        match event:
+            case Progressed():
+                self._advance(event.steps_done - self._steps_before, also=self._also)
+            case Stepped():
+                loss = event.losses.get("loss")
+                told = "" if loss is None else f"loss {loss:.3f}, "
+                self._also = f"{told}{event.images_per_s:,.1f} images/s"
+            case EpochEnded() if event.measured:
+                values = ", ".join(f"{name} {value:.3f}" for name, value in event.measured.items())
+                best = ", the best so far" if event.best else ""
+                self._console.note(f"epoch {event.epoch}: {values}{best}")
+            case LeftOut():
+                self._console.warn(f"{event.sample}: {event.why}; another one stands in for it")
+            case Alarm():
+                self._console.warn(event.what)
 
 
 def _tell_end(console: Console, job: TrainJob, ended: TrainingEnded) -> None:
     head = job.run / "head"
+    if ended.left_out:
+        times = counted(ended.left_out, "time")
+        console.warn(f"{times} another picture stood in for one that was left out")
     if ended.how == "stopped":
         console.note(f"{job.run}: stopped after step {ended.steps_done:,}, state saved")
         return

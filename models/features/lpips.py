@@ -85,7 +85,7 @@ class Lpips(nn.Module):
 def load_lpips(net: Net, folder: Path) -> Lpips:
     """LPIPS with the published weights in this folder."""
     backbone_file, linear_file = FILES[net]
-    mend = "get it with: relume fetch"
+    mend = f"get it with: relume fetch --lpips {net} --lpips-weights {folder}"
     backbone_path, linear_path = folder / backbone_file.path, folder / linear_file.path
     # Both are looked for before the large one is read.
     for path in (backbone_path, linear_path):

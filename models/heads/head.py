@@ -74,6 +74,8 @@ class Head:
                     f"{str(place)!r}: no such folder, and no hub id either; correct it"
                 )
             folder = find_head(str(place), revision)
+        elif (folder / "run.json").exists() and (folder / "head").is_dir():
+            raise ValueError(f"{folder}: is a training run; its head is {folder / 'head'}")
         config = read_config(folder)
         network = build_network(config.network, seed=0)
         _load(network, read_weights(folder, config), folder / WEIGHTS)

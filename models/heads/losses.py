@@ -23,10 +23,6 @@ class PairedLoss(NamedTuple):
     structure: Tensor
     perceptual: Tensor
 
-    def total(self) -> Tensor:
-        """Their sum."""
-        return self.structure + self.perceptual
-
 
 class CycleLoss(NamedTuple):
     """Eq. 3, the generators' side, and the identity loss that Eq. 3 does not have."""

@@ -60,6 +60,7 @@ def test_the_papers_numbers() -> None:
         ("unet", ["--data.pairing", "shuffled"], 'compares an output with its own target; say "pa'),
         ("cyclegan", ["--optimiser.decay-epochs", "191"], "the run has 190 epochs"),
         ("pix2pix", ["--objective.discriminator.conditional", "false"], "say true"),
+        ("cyclegan", ["--objective.discriminator.conditional", "true"], "say false"),
         (
             "unet",
             ["--phase", "{epochs = 1, batch_size = 5, accumulation = 2}"],

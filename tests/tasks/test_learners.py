@@ -7,15 +7,21 @@ that rounding alone decides the sign of the smallest ones.
 from __future__ import annotations
 
 import copy
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
 from benchmarks.plain_cyclegan import PlainCycleGan
+from models.heads.build import build_network
 from schemas.train import train_config
 from tasks.learners import CycleLearner
+from tasks.moving_average import MovingAverage
 from tasks.ranks import Ranks
+from tests.tasks.averaged_gradients import OBJECTIVES, weights_after
 
 PRESET = Path(__file__).parents[2] / "configs/cyclegan.toml"
 
@@ -49,3 +55,41 @@ def test_ten_steps_are_those_of_a_plain_loop(identity: float) -> None:
         found = learner.step(*pictures, 1)
         for name, loss in wanted.items():
             assert abs(float(found[name]) - loss) < 1e-9, name
+
+
+def test_several_processes_take_the_step_of_one_with_all_of_their_pictures(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.tasks.averaged_gradients", str(tmp_path)],
+        cwd=PRESET.parents[1],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert set(told) == set(OBJECTIVES)
+    for kind, (step, off) in told.items():
+        assert step > 1e-5, kind
+        assert off < 1e-12, kind
+
+
+@pytest.mark.parametrize("kind", OBJECTIVES)
+def test_a_batch_in_parts_takes_the_step_of_the_whole_batch(kind: str) -> None:
+    (before, whole), (_, in_parts) = (weights_after(kind, Ranks(), parts) for parts in (1, 4))
+    assert float((whole - before).abs().max()) > 1e-5
+    assert float((whole - in_parts).abs().max()) < 1e-12
+
+
+def test_after_its_half_life_an_average_is_half_way() -> None:
+    network = build_network(train_config(PRESET, {"network": {"width": 4}}).network, 0)
+    average = MovingAverage(network, half_life_images=20)
+    with torch.no_grad():
+        for one in average.head.parameters():
+            one.zero_()
+        for one in network.parameters():
+            one.fill_(1.0)
+    for wanted in (0.5, 0.75):
+        for images in (4, 16):
+            average.follow(images)
+        for one in average.head.parameters():
+            assert torch.allclose(one, torch.full_like(one, wanted), atol=1e-6)

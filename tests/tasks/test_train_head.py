@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -33,8 +34,11 @@ from schemas.training import (
 from shards.reader import Reader
 from tasks.ranks import Ranks
 from tasks.train_head import Diverged, Training, learning_rate
+from tasks.training_pictures import Batch, TrainingPictures, Unusable, _is_flat
 from tasks.training_processes import agree, train_in_processes
-from tasks.training_samples import TrainJob
+from tasks.training_samples import TrainingSamples, TrainJob
+from tasks.training_state import Position, StateFolder
+from tasks.validation import Validation
 
 RESNET = {
     "kind": "resnet",
@@ -179,18 +183,53 @@ def test_what_has_converged_is_not_trained_again(job: Callable[..., TrainJob]) -
     assert train(patient)[1:] == [ended]
 
 
+def test_threads_are_as_asked_for_whoever_reads(
+    job: Callable[..., TrainJob], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the trainer itself, where no process reads for it, and beside two that do."""
+    phase = {"phase": [{"epochs": 1, "crop_px": 60, "batch_size": 8}]}
+    step, seen, before = Training._step, set(), torch.get_num_threads()
+
+    def watched(*arguments: Any) -> Any:
+        seen.add(torch.get_num_threads())
+        return step(*arguments)
+
+    monkeypatch.setattr(Training, "_step", watched)
+    try:
+        for workers in (0, 2):
+            data = {"pairing": "shuffled", "loader_workers": workers}
+            run = job(run=f"workers-{workers}", data=data, numerics={"threads": 2}, **phase)
+            train(run)
+    finally:
+        torch.set_num_threads(before)
+    assert seen == {2}
+    assert_same(job(run="workers-0").run, job(run="workers-2").run)
+
+
 def _without_speed(line: str) -> dict[str, Any]:
     told = json.loads(line)
     told.pop("images_per_s", None)
     return dict(told)
 
 
-@pytest.mark.parametrize("kind", ["cyclegan", "paired"])
-@pytest.mark.parametrize("count", [2, 4])
+@pytest.mark.parametrize(
+    ("kind", "count", "threads"),
+    [
+        ("cyclegan", 2, 1),
+        ("paired", 2, 2),
+        ("pix2pix", 2, 1),
+        ("cyclegan", 4, 1),
+        ("paired", 4, 1),
+    ],
+)
 def test_several_processes_continue_exactly(
-    kind: str, count: int, job: Callable[..., TrainJob]
+    kind: str, count: int, threads: int, job: Callable[..., TrainJob]
 ) -> None:
-    sections = {"phase": [{"epochs": 1, "crop_px": 60, "batch_size": 2}]}
+    sections = {
+        "phase": [{"epochs": 1, "crop_px": 60, "batch_size": 2}],
+        "data": {**OBJECTIVES[kind].get("data", {}), "loader_workers": 2 if count == 2 else 0},
+        "numerics": {"threads": threads},
+    }
     whole, stopped = job(kind, "whole", **sections), job(kind, "stopped", **sections)
     for one, stop in ((whole, stop_after(99)), (stopped, stop_after(3)), (stopped, stop_after(99))):
         agree(one, count, None)
@@ -215,6 +254,8 @@ def test_what_is_kept(job: Callable[..., TrainJob]) -> None:
         "run.json",
         "state",
     ]
+    with pytest.raises(ValueError, match=f"is a training run; its head is {run / 'head'}"):
+        Head.from_pretrained(run)
     head = Head.from_pretrained(run / "head")
     reader = Reader(job().dataset, "train")
     assert head.overlap(reader.rows["id"].to_pylist()) == reader.rows["id"].to_pylist()
@@ -271,10 +312,25 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_state(job: Callable[..., T
                 with torch.no_grad():
                     next(training._learner.head.parameters()).fill_(float("nan"))
 
-    with pytest.raises(Diverged, match=r"step 3: .* is nan; the state before it is kept"):
+    with pytest.raises(
+        Diverged, match=r"step 3: .* is nan; .* keeps the state of step 2; begin"
+    ) as told:
         spoil_once_saved()
+    assert "float32" not in str(told.value)  # it is on
     assert all(bool(torch.isfinite(one).all()) for one in state_of(ours.run).values())
     assert train(ours)[-1].how == "finished"
+
+
+def test_a_measurement_that_is_no_number_is_no_patience(
+    job: Callable[..., TrainJob], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Validation, "measure", lambda *_: {"closure": float("nan")})
+    phase = [{"epochs": 1, "crop_px": 60, "batch_size": 8}]
+    ours = job(phase=phase, numerics={"precision": "bfloat16"})
+    told = "closure of validation is nan; no state was saved, so .* a lower .*'float32'"
+    with pytest.raises(Diverged, match=told):
+        train(ours)
+    assert not (ours.run / "head").exists()
 
 
 def test_a_state_that_would_run_code_is_refused(job: Callable[..., TrainJob]) -> None:
@@ -318,6 +374,115 @@ def test_a_damaged_picture_in_an_epoch(job: Callable[..., TrainJob], tmp_path: P
     assert told[-1].how == "finished"
 
 
+@pytest.mark.parametrize(("rank", "damage"), [(1, "skip"), (1, "stop"), (0, "stop")])
+def test_a_damaged_picture_of_any_process(
+    rank: int, damage: str, job: Callable[..., TrainJob], tmp_path: Path
+) -> None:
+    ours = job(
+        phase=[{"epochs": 1, "batch_size": 4}],
+        data={"pairing": "shuffled", "loader_workers": 2, "damaged": damage},
+        record={"log_every_steps": 1},
+        validation={"count": 2, "grid": 1},
+    )
+    samples, phase = TrainingSamples(ours, Ranks(rank, 2, rank)), ours.config.phase[0]
+    order = samples.order(phase)
+    slot = order.batch(0, 0)[Ranks(rank, 2, rank).share(4)][1]
+    place = int(samples.pictures(phase, order)._positions[slot.source])
+    name = Reader(ours.dataset, "train").row(place)["id"]
+    ours = damaged(ours, place, tmp_path / "copy")
+    agree(ours, 2, None)
+    if damage == "stop":
+        whose = "process 1: " if rank else ""
+        with pytest.raises(ValueError, match=f"^{whose}{name}: the source cannot be read"):
+            list(train_in_processes(ours, 2, lambda: False))
+        return
+    told = list(train_in_processes(ours, 2, lambda: False))
+    assert [event.sample for event in told if isinstance(event, LeftOut)] == [name]
+    lines = [json.loads(one) for one in (ours.run / "metrics.jsonl").read_text().splitlines()]
+    counted = sum(line["left_out"] for line in lines if line["kind"] == "step")
+    assert told[-1].left_out == counted == 1
+
+
+def test_a_disjoint_side_keeps_to_itself_where_pictures_are_left_out(
+    job: Callable[..., TrainJob], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = {"pairing": "disjoint", "loader_workers": 0}
+    ours = job(phase=[{"epochs": 1, "batch_size": 4}], data=data)
+    samples, phase = TrainingSamples(ours, Ranks()), ours.config.phase[0]
+    order = samples.order(phase)
+    pictures = samples.pictures(phase, order)
+    decoded, read = TrainingPictures._decoded, {"source": set[int](), "target": set[int]()}
+
+    def first_is_bad(this: TrainingPictures, sample: int, stage: Any) -> Any:
+        read[stage].add(sample)
+        if sample in (order.sources[-1], order.targets[0]):
+            raise Unusable(str(sample), "shows nothing: it has one colour alone")
+        return decoded(this, sample, stage)
+
+    monkeypatch.setattr(TrainingPictures, "_decoded", first_is_bad)
+    for step in range(order.num_steps):
+        batch = pictures[0, step]
+        assert isinstance(batch, Batch)
+        assert len(batch.sources) == 4
+    assert read["source"] <= set(order.sources.tolist())
+    assert read["target"] <= set(order.targets.tolist())
+
+
+def test_a_start_that_came_to_nothing_binds_nobody(job: Callable[..., TrainJob]) -> None:
+    with pytest.raises(ValueError, match="sides of at least"):
+        train(job(phase=[{"epochs": 1, "crop_px": 8}]))
+    mended = job(phase=[{"epochs": 1, "crop_px": 60, "batch_size": 8}])
+    assert train(mended, stop_after(1))[-1].how == "stopped"
+
+
+def test_one_colour_alone_shows_nothing() -> None:
+    crop = np.full((40, 40, 3), (200, 60, 30), np.uint8)
+    assert _is_flat(crop)
+    crop[33, 35, 1] += 3
+    assert not _is_flat(crop)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [(b"{}", "LAST: is damaged: does not say"), (b"[1]", "LAST: is damaged: does not say")],
+)
+def test_a_damaged_pointer_is_one_line(
+    content: bytes, told: str, job: Callable[..., TrainJob]
+) -> None:
+    state = job().run / "state"
+    state.mkdir(parents=True)
+    (state / "LAST").write_bytes(content)
+    with pytest.raises(ValueError, match=told):
+        StateFolder(job().run, Ranks()).load()
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [({"learner": {}}, "lacks average, best"), (b"\x00random", "is damaged"), ([], "lacks ")],
+)
+def test_a_damaged_state_is_one_line(content: Any, told: str, job: Callable[..., TrainJob]) -> None:
+    folder = StateFolder(job().run, Ranks())
+    folder.save(Position(epoch=0, step=1, steps_done=1, images_seen=4), {}, {})
+    path = next((job().run / "state").glob("step-*")) / "shared.pt"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        torch.save(content, path)
+    with pytest.raises(ValueError, match=rf"shared.pt: is damaged.*{told}|shared.pt: {told}"):
+        folder.load()
+
+
+def test_what_a_killed_save_left_is_removed(job: Callable[..., TrainJob]) -> None:
+    folder = StateFolder(job().run, Ranks())
+    at = Position(epoch=0, step=1, steps_done=1, images_seen=4)
+    folder.save(at, {}, {})
+    left = job().run / "state/.staging/tmp-left"
+    left.write_bytes(b"half")
+    os.utime(left, (0, 0))
+    folder.save(at, {}, {})
+    assert not left.exists()
+
+
 def test_the_flattest_picture_is_counted_and_left_out(
     job: Callable[..., TrainJob], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -342,7 +507,7 @@ def test_the_flattest_picture_is_counted_and_left_out(
 
 def span(png: bytes) -> int:
     levels = np.asarray(Image.open(io.BytesIO(png)))
-    return int(levels.max()) - int(levels.min())
+    return int(np.ptp(levels, axis=(0, 1)).max())
 
 
 def test_an_incomplete_dataset_is_refused(job: Callable[..., TrainJob], tmp_path: Path) -> None:

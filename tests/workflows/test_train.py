@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from shards.owner import Owner
 from workflows import cli
 
 ROOT = Path(__file__).parents[2]
@@ -75,6 +77,7 @@ def start(preset: Path, dataset: Path, run: Path, *options: str) -> subprocess.P
         cwd=ROOT,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
 
 
@@ -136,6 +139,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_weights(
     steps = [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert steps == sorted(set(steps))
     assert {path.name for path in run.iterdir()} >= {"head", "grids", "run.json", "state"}
+    assert "steps were done before" in finish(start(preset, dataset, run))
 
 
 def test_sigterm_saves_and_is_told_as_such(
@@ -150,6 +154,53 @@ def test_sigterm_saves_and_is_told_as_such(
     assert f"stopped after step {steps_saved(run)}, state saved" in said
     assert "continues after step" in finish(start(preset, dataset, run, *rare))
     assert_same(state_of(run), undisturbed)
+
+
+def descendants(process: int) -> dict[int, str]:
+    """Who descends from a process, and when each began: its id alone may come again."""
+    found = {}
+    for task in Path(f"/proc/{process}/task").iterdir():
+        for child in map(int, (task / "children").read_text().split()):
+            found |= {child: began(child)} | descendants(child)
+    return found
+
+
+def began(process: int) -> str:
+    """When a process began; empty where it is gone."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+    return "" if fields[0] == "Z" else fields[19]
+
+
+def assert_gone(processes: dict[int, str]) -> None:
+    limit = time.monotonic() + 30
+    while left := [one for one, then in processes.items() if began(one) == then]:
+        assert time.monotonic() < limit, f"{left} still live"
+        time.sleep(0.05)
+
+
+def test_two_processes_with_readers_of_their_own_leave_nobody_behind(
+    preset: Path, dataset: Path, tmp_path: Path
+) -> None:
+    run, two = tmp_path / "run", ("--processes", "2", "--data.loader-workers", "2")
+    process = start(preset, dataset, run, *two)
+    wait_for(run, 1, process)
+    all_of_them = descendants(process.pid)
+    # The second process, two readers each, and at least a tracker of resources.
+    assert len(all_of_them) >= 6
+    process.kill()
+    finish(process, -signal.SIGKILL)
+    assert_gone(all_of_them)
+    # SIGTERM to all of them at once still saves, and leaves nobody either.
+    process = start(preset, dataset, run, *two)
+    wait_for(run, steps_saved(run) + 1, process)
+    all_of_them = descendants(process.pid)
+    os.killpg(process.pid, signal.SIGTERM)
+    said = finish(process, 143)
+    assert f"stopped after step {steps_saved(run)}, state saved" in said
+    assert_gone(all_of_them)
 
 
 def second_process(first: int) -> int:
@@ -223,3 +274,15 @@ def test_wrong_words(
     said = capfd.readouterr().err
     assert told in said
     assert "Traceback" not in said
+
+
+def test_a_run_has_one_owner(
+    preset: Path, dataset: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    words = [str(preset), "--data", str(dataset), "--out", str(run)]
+    with Owner(run):
+        assert cli.main(["train", *words]) == 2
+    said = capfd.readouterr().err
+    assert f"{run}: is being written by process {os.getpid()}" in said
+    assert not (run / "metrics.jsonl").exists()

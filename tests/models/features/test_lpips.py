@@ -173,7 +173,10 @@ def broken(weights: Path, tmp_path: Path) -> Callable[..., str]:
 
 def test_missing_files_are_named(weights: Path, tmp_path: Path) -> None:
     backbone, linear = FILES["vgg"]
-    with pytest.raises(ValueError, match=r"vgg16-397923af.pth: is missing; .*relume fetch"):
+    with pytest.raises(
+        ValueError,
+        match=rf"vgg16-397923af.pth: is missing; .* fetch --lpips vgg --lpips-weights {tmp_path}",
+    ):
         load_lpips("vgg", tmp_path)
     (tmp_path / backbone.path).write_bytes((weights / backbone.path).read_bytes())
     with pytest.raises(ValueError, match=r"lpips/v0.1/vgg.pth: is missing; .*relume fetch"):
