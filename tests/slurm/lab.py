@@ -77,7 +77,9 @@ class Lab:
         """This environment on the lab's Slurm."""
         given = (options or {}).pop("env", os.environ)
         outside = {k: v for k, v in given.items() if not k.startswith(("SLURM_", "RAY_"))}
-        return outside | {"SLURM_CONF": str(self.folder / "etc/slurm.conf")}
+        # What the scripts of slurm/ take for a node's own disk; /tmp is everybody's here.
+        own = {"SLURM_CONF": str(self.folder / "etc/slurm.conf"), "RELUME_LOCAL": "/tmp/local"}
+        return outside | own
 
     # --- nodes and controller
 

@@ -16,6 +16,7 @@ from tests.slurm.conftest import ROOT, Submitted, relume
 from tests.slurm.lab import Lab, until
 
 Train = Callable[..., Submitted]
+SHORT = ("--phase", "{epochs = 1, batch_size = 8, crop_px = 32}")
 # Runs what it is given, but for the ranks of some jobs.
 FAILS = """#!/bin/sh
 case "$*" in *submitit*) case "${SLURM_ARRAY_TASK_ID:-all}" in WHICH) exit 7 ;; esac ;; esac
@@ -121,7 +122,7 @@ def test_a_node_without_the_interpreter(lab: Lab, train: Train) -> None:
 
 
 def test_shards_on_the_nodes_own_disks(lab: Lab, train: Train) -> None:
-    job = train("staged", "--slurm.nodes", "2", "--stage-to", "/tmp/local")
+    job = train("staged", *SHORT, "--slurm.nodes", "2", "--stage-to", "/tmp/local")
     job.wait_for_end()
     assert job.ends() == ["finished"]
     assert "shards from /tmp/local/pairs-" in job.log()
@@ -159,7 +160,7 @@ def test_refused_before_it_is_submitted(
 def test_one_job_of_a_run_at_a_time_and_from_within_a_job(
     lab: Lab, train: Train, preset: Path, pairs: Path
 ) -> None:
-    job = train("one", "--slurm.nodes", "1")
+    job = train("one", *SHORT, "--slurm.nodes", "1")
     again = lab.run(*relume("train", *job.words), check=False, cwd=ROOT)
     assert f"job {job.job} is" in again
     assert "scancel" in again
@@ -168,7 +169,7 @@ def test_one_job_of_a_run_at_a_time_and_from_within_a_job(
     # As from within a job: its variables do not reach the other one.
     env = {"SLURM_JOB_ID": "99", "SLURM_NTASKS": "7", "SLURM_NODELIST": "nowhere"}
     words = ["env", *(f"{key}={value}" for key, value in env.items())]
-    lab.run(*words, *relume("train", *job.words, "--slurm.nodes", "1", "--wait"), cwd=ROOT)
+    lab.run(*words, *relume("train", *job.words, *SHORT, "--slurm.nodes", "1", "--wait"), cwd=ROOT)
     assert job.ends()[-1] == "finished"
 
 

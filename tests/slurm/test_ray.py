@@ -56,7 +56,7 @@ def batch(
     def submit(
         script: str, *words: str | Path, log: str, options: list[str], hold: int | None = None
     ) -> Submission:
-        env = ["env", "RELUME_LOCAL=/tmp/local", f"RELUME_TOKENS={shared}"]
+        env = ["env", f"RELUME_TOKENS={shared}"]
         if hold is not None:
             env.append(f"RELUME_PYTHON={braked(hold)}")
         options = [*options, *SMALL_NODES, f"--output={shared}/{log}.log"]
