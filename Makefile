@@ -8,7 +8,7 @@ PEERS := .venv-peers
 PEERS_READY := $(PEERS)/.ready
 PACKAGES := workflows cluster slurm tasks models metrics shards schemas
 
-.PHONY: help setup peers demo test check format faults slurm-faults slurm-lab bench lock clean
+.PHONY: help setup peers demo test check format faults slurm-lab bench lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -50,9 +50,6 @@ format: $(READY)  ## rewrite the sources in the one style
 
 faults: $(READY)  ## kill a driver on Ray at two hundred seeded moments; takes half an hour
 	RELUME_FAULTS=200 $(BIN)/pytest -s -k killed_at_any_moment tests/workflows/test_generate_on_ray.py
-
-slurm-faults: $(READY)  ## all that ends a training run on a real Slurm; takes ten minutes of a quiet machine
-	RELUME_SLURM_FAULTS=1 $(BIN)/pytest tests/slurm/test_training.py tests/slurm/test_sixteen.py
 
 slurm-lab: $(READY)  ## a Slurm of four nodes on this machine, and a shell on its login host; needs root
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/slurm/lab.py

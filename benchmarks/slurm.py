@@ -107,7 +107,12 @@ def start_by_job(folder: Path, nodes: int, tasks: int) -> float:
         nodes=nodes, gpus_per_node=0, tasks_per_node=tasks, cpus_per_task=1, hours=0.5
     )
     request = JobRequest(
-        name="relume-bench", comment="", folder=folder, runs=(folder,), settings=settings
+        name="relume-bench",
+        comment="",
+        folder=folder,
+        runs=(folder,),
+        reads=(),
+        settings=settings,
     )
     begun = time.time()
     code = copy_code(folder)

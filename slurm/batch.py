@@ -1,7 +1,8 @@
 """What the batch script of a job calls before and after its ranks: `python -m slurm.batch`.
 
-    begin RUNS LIMITS    notes the attempt; 0 go on, 3 nothing is left to do, 1 given up
-    end RUNS LIMITS CODE notes how the ranks ended, and asks for another attempt if it is worth it
+    begin RUNS LIMITS          notes the attempt; 0 go on, 3 nothing is left to do, 1 given up
+    end RUNS LIMITS CODE [WHY] notes how the ranks ended, or why they were not started, and asks for
+                               another attempt if it is worth it
 
 RUNS is a file with the folder of a run on each line, in the order of a job array. Starts in a
 fraction of a second, so it imports neither torch nor a task.
@@ -12,7 +13,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +25,6 @@ from slurm.requeue import ERRORS, Incarnation, again_or_give_up
 from slurm.site import find_job
 
 GO_ON, GIVEN_UP, NOTHING_LEFT = 0, 1, 3
-_KILLED_WITHIN_S = 600.0
 
 
 def begin(run: Path, limits: SlurmSettings, incarnation: Incarnation) -> int:
@@ -47,8 +46,10 @@ def begin(run: Path, limits: SlurmSettings, incarnation: Incarnation) -> int:
     return GO_ON
 
 
-def end(run: Path, limits: SlurmSettings, incarnation: Incarnation, code: int) -> int:
-    """Note how the ranks ended; the exit code of the job."""
+def end(
+    run: Path, limits: SlurmSettings, incarnation: Incarnation, code: int, unseen: str = ""
+) -> int:
+    """Note how the ranks ended, or what a node did not see before; the exit code of the job."""
     attempts = Attempts(run)
     attempt = attempts.find(incarnation.job, incarnation.restarts)
     if attempt.ended in DONE:
@@ -58,7 +59,10 @@ def end(run: Path, limits: SlurmSettings, incarnation: Incarnation, code: int) -
     job = find_job(incarnation.raw_id)
     if job is None or not job.running:
         return code or 1  # cancelled or requeued while the ranks ended
-    why, wrong_input = last_words(run, incarnation, code)
+    if unseen:
+        why, wrong_input = f"{unseen}; use a disk that all nodes see, or leave that node out", False
+    else:
+        why, wrong_input = last_words(run, incarnation, code)
     if job.preempted:
         attempt = attempts.end(attempt, "preempted", "before it could save")
     elif wrong_input:
@@ -69,7 +73,6 @@ def end(run: Path, limits: SlurmSettings, incarnation: Incarnation, code: int) -
         attempt = attempts.end(attempt, "failed", why)
         print(f"error: {run}: {why}", file=sys.stderr, flush=True)
     again_or_give_up(attempts, attempt, incarnation, limits)
-    time.sleep(_KILLED_WITHIN_S)
     return code or 1
 
 
@@ -83,7 +86,7 @@ def last_words(run: Path, incarnation: Incarnation, code: int) -> tuple[str, boo
     words.sort(key=lambda one: (not one["clear"], one["time"]))
     killed = code - 128 if code > 128 else 0
     if killed and not any(one["clear"] for one in words):
-        perhaps = ", perhaps out of memory" if killed == 9 else ""
+        perhaps = ", perhaps out of memory (slurm.memory_gb)" if killed == 9 else ""
         return f"a process was ended by signal {killed}{perhaps}", False
     if words:
         first = words[0]
@@ -100,7 +103,7 @@ def main(argv: Sequence[str]) -> int:
     limits: SlurmSettings = resolve(SlurmSettings, plain, limits_file)
     if what == "begin":
         return begin(run, limits, incarnation)
-    return end(run, limits, incarnation, int(rest[0]))
+    return end(run, limits, incarnation, int(rest[0]), *rest[1:])
 
 
 if __name__ == "__main__":

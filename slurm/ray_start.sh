@@ -1,8 +1,8 @@
 # Sourced by ray_generate.sbatch and ray_cluster.sbatch: a Ray cluster of the nodes of this job.
 #
-# Needs `python`. Sets RAY_ADDRESS, DASHBOARD and the token's variables, and returns when all nodes
-# are there; else it says which one is missing and ends the job. No `ray stop`: Slurm ends the steps
-# with the script.
+# Needs `python`. Sets RAY_ADDRESS, DASHBOARD and the token's variables, `nodes`, `head` (a process)
+# and `step` (words that start one), and returns when all nodes are there; else it says which one is
+# missing and ends the job. No `ray stop`: the head ends with the script, Slurm ends the steps.
 
 # Every job has ports of its own, so that several may share a node.
 base=$((20000 + SLURM_JOB_ID % 1500 * 8))
@@ -13,7 +13,12 @@ temp=${RELUME_LOCAL:-/tmp}/ray-$SLURM_JOB_ID.${SLURM_RESTART_COUNT:-0}
 export RAY_AUTH_MODE=token
 export RAY_AUTH_TOKEN_PATH=${RELUME_TOKENS:-$HOME}/.relume-ray-$SLURM_JOB_ID.token
 (umask 077; od -An -N24 -tx1 /dev/urandom | tr -d ' \n' >"$RAY_AUTH_TOKEN_PATH")
-trap 'rm -f "$RAY_AUTH_TOKEN_PATH"' EXIT
+head=
+end_ray() {
+  rm -f "$RAY_AUTH_TOKEN_PATH"
+  if [ -n "$head" ]; then kill $head && wait $head; fi || true
+}
+trap end_ray EXIT
 
 mapfile -t nodes < <(scontrol show hostnames "$SLURM_JOB_NODELIST")
 # By address: a name may mean another network to Ray than it does to the shell.
@@ -21,25 +26,27 @@ address=$(getent ahostsv4 "${nodes[0]}" | awk 'NR == 1 {print $1}')
 export RAY_ADDRESS=$address:$base
 DASHBOARD=http://$address:$((base + 1))
 
-# A step per node: a node that dies then takes its own step and no other. --overlap: the steps and
-# this script's own commands share the job's processors.
-ray_on() {
-  local node=$1
-  shift
-  srun --overlap --nodes=1 --ntasks=1 --nodelist="$node" --cpus-per-task="$SLURM_CPUS_PER_TASK" \
-    ${SLURM_GPUS_PER_NODE:+--gpus-per-node="$SLURM_GPUS_PER_NODE"} \
-    "$python" -m ray.scripts.scripts start --block --disable-usage-stats \
-    --num-cpus="$SLURM_CPUS_PER_TASK" --dashboard-agent-listen-port=$((base + 3)) \
-    --dashboard-agent-grpc-port=$((base + 4)) --metrics-export-port=$((base + 5)) \
-    --runtime-env-agent-port=$((base + 6)) "$@" &
-}
+# Nobody is served here whom a node that is told to end would have to wait for.
+export RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S=0
 
-ray_on "${nodes[0]}" --head --node-ip-address="$address" --port=$base --temp-dir="$temp" \
-  --dashboard-host="$address" --dashboard-port=$((base + 1)) --ray-client-server-port=$((base + 2))
-head_step=$!
+# Slurm ends a job that it preempts by TERM to its steps, which is not for this script. So the head
+# is no step: Ray stays while the driver, which is one, ends in order. Each other node is a step of
+# its own: one that dies then takes no other along. --overlap: steps share the job's processors.
+ray_start=("$python" -m ray.scripts.scripts start --block --disable-usage-stats
+  --num-cpus="$SLURM_CPUS_PER_TASK" --dashboard-agent-listen-port=$((base + 3))
+  --dashboard-agent-grpc-port=$((base + 4)) --metrics-export-port=$((base + 5))
+  --runtime-env-agent-port=$((base + 6)))
+step=(srun --overlap --nodes=1 --ntasks=1 --cpus-per-task="$SLURM_CPUS_PER_TASK")
+
+"${ray_start[@]}" --head --node-ip-address="$address" --port=$base --temp-dir="$temp" \
+  --dashboard-host="$address" --dashboard-port=$((base + 1)) --ray-client-server-port=$((base + 2)) &
+head=$!
 until "$python" -m ray.scripts.scripts health-check --address "$RAY_ADDRESS" >/dev/null 2>&1; do
-  kill -0 $head_step 2>/dev/null || { echo "error: Ray did not start on ${nodes[0]}; see above" >&2; exit 1; }
+  kill -0 $head 2>/dev/null || { echo "error: Ray did not start on ${nodes[0]}; see above" >&2; exit 1; }
   sleep 0.5
 done
-for node in "${nodes[@]:1}"; do ray_on "$node" --address="$RAY_ADDRESS"; done
+for node in "${nodes[@]:1}"; do
+  "${step[@]}" --nodelist="$node" ${SLURM_GPUS_PER_NODE:+--gpus-per-node="$SLURM_GPUS_PER_NODE"} \
+    "${ray_start[@]}" --address="$RAY_ADDRESS" &
+done
 "$python" -m cluster.wait "$RAY_ADDRESS" "${RELUME_PATIENCE_S:-180}" "${nodes[@]}"

@@ -26,9 +26,6 @@ from shards.encoding import json_bytes
 from slurm.attempts import FOLDER, Attempt, Attempts, How, why_not_again
 from slurm.site import Job, find_job
 
-# After a requeue or a cancellation Slurm ends the ranks itself; leaving earlier would end the job
-# before it is requeued.
-_KILLED_WITHIN_S = 600.0
 ERRORS = "errors"
 
 
@@ -82,13 +79,12 @@ class Supervised:
         except BaseException as error:
             tell_error(self.run, incarnation, place, error)
             raise
-        if ending != "stopped":
-            if place.rank == 0:
-                attempts.end(record.attempt, ending)
-            return ending
-        if place.rank == 0:
+        if place.rank != 0:
+            return ending  # what it held is free for the next job while the first one asks
+        if ending == "stopped":
             self._go(attempts, record.attempt, incarnation)
-        time.sleep(_KILLED_WITHIN_S)
+        else:
+            attempts.end(record.attempt, ending)
         return ending
 
     def _go(self, attempts: Attempts, attempt: Attempt, incarnation: Incarnation) -> None:
@@ -102,8 +98,6 @@ class Supervised:
         print(f"saved step {attempt.saved_step}; {how}", flush=True)
         if how in ("preempted", "time limit"):
             again_or_give_up(attempts, attempt, incarnation, self.limits)
-        elif how == "cancelled":
-            raise SystemExit(1)  # nobody has to wait until Slurm loses its patience
 
 
 class _Asked:

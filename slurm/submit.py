@@ -45,6 +45,8 @@ class JobRequest:
     folder: Path
     """where code, scripts and logs of the job lie: the run, or the sweep"""
     runs: tuple[Path, ...]
+    reads: tuple[Path, ...]
+    """what every node has to see beside that folder"""
     settings: SlurmSettings
     at_once: int | None = None
     """how many of an array may run at once; None where it is no array"""
@@ -157,9 +159,19 @@ def _parameters(request: JobRequest) -> dict[str, Any]:
             "chdir": str(request.folder / CODE),
             **settings.options,
         },
-        # srun of 22.05 and later does not take this over from sbatch.
-        "srun_args": ["--kill-on-bad-exit=1", f"--cpus-per-task={settings.cpus_per_task}"],
-        "setup": [*_environment(request), f"{python} -m slurm.batch begin {files}", _GO_ON],
+        "srun_args": [
+            "--kill-on-bad-exit=1",
+            "--wait=0",  # the first rank may stay longer than the others
+            # srun of 22.05 and later does not take this over from sbatch.
+            f"--cpus-per-task={settings.cpus_per_task}",
+        ],
+        "setup": [
+            *_environment(request),
+            f"{python} -m slurm.batch begin {files}",
+            _GO_ON,
+            f"unseen=$({_LOOK} {shlex.join(map(str, _needed(request)))} | head -n 1)",
+            f'[ -z "$unseen" ] || {{ {python} -m slurm.batch end {files} 1 "$unseen"; exit; }}',
+        ],
         "teardown": ["code=$?", f'{python} -m slurm.batch end {files} "$code"'],
     }
     if request.at_once is not None:
@@ -169,6 +181,19 @@ def _parameters(request: JobRequest) -> dict[str, Any]:
 
 # 3 says that nothing is left to do.
 _GO_ON = 'code=$?; [ "$code" = 3 ] && exit 0; [ "$code" = 0 ] || exit "$code"'
+
+# A rank that cannot start leaves the others waiting for it, so each node is asked before.
+_LOOK = (
+    'srun --overlap --chdir=/ --ntasks="$SLURM_NNODES" --ntasks-per-node=1 --cpus-per-task=1 sh -c '
+    """'for path; do [ -e "$path" ] || echo "$(hostname) does not see $path"; done' sh"""
+)
+
+
+def _needed(request: JobRequest) -> list[Path | str]:
+    """What has to be there on every node; the interpreter unless it lies in a container."""
+    settings = request.settings
+    python = [] if settings.wrapper else [settings.python or sys.executable]
+    return [*python, request.folder / CODE, *request.reads]
 
 
 def _environment(request: JobRequest) -> list[str]:

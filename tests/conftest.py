@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -92,13 +91,3 @@ def files() -> Callable[..., dict[str, bytes]]:
         }
 
     return read
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave to `make slurm-faults` what is long and a matter of timing."""
-    if "RELUME_SLURM_FAULTS" in os.environ:
-        return
-    long = [item for item in items if item.get_closest_marker("faults")]
-    if long:
-        config.hook.pytest_deselected(items=long)
-        items[:] = [item for item in items if item not in long]

@@ -27,11 +27,13 @@ def launch(work: RunTraining, settings: SlurmSettings, *, dry_run: bool, wait: b
     from slurm.submit import JobRequest, sbatch_script, submit
 
     run, console = work.run, Console()
+    reads = (work.dataset, *(() if work.selection is None else (work.selection,)))
     request = JobRequest(
         name=f"relume-{run.name}",
         comment=f"relume train {run}",
         folder=run,
         runs=(run,),
+        reads=reads,
         settings=settings,
     )
     if dry_run:
@@ -41,7 +43,7 @@ def launch(work: RunTraining, settings: SlurmSettings, *, dry_run: bool, wait: b
     from slurm.attempts import Attempts
     from slurm.code_copy import copy_code
 
-    check_site(settings, (run, work.dataset, *_given(work)))
+    check_site(settings, (run, *reads, Path(sys.executable)))
     refuse_outstanding(run)
     earlier = Attempts(run).all()
     if earlier and earlier[-1].ended in ENDED_WELL:
@@ -117,7 +119,7 @@ def follow(console: Console, run: Path, job: str, steps: int) -> int:
         console.heading(f"{run}: {status.state}, in {status.attempts} attempts")
         console.facts({"head": run / "head"})
         return DONE
-    console.error(f"job {job}: {status.state}: {status.last_error or f'see {status.log}'}")
+    console.error(f"job {job}: {status.last_error or f'{status.state}; see {status.log}'}")
     return INCOMPLETE
 
 
@@ -140,10 +142,6 @@ def _lines_from_the_end(path: Path) -> Iterator[bytes]:
             yield from reversed(file.read().splitlines())
     except FileNotFoundError:
         return
-
-
-def _given(work: RunTraining) -> tuple[Path, ...]:
-    return (Path(sys.executable), *([] if work.selection is None else [work.selection]))
 
 
 def _filesystem(path: Path) -> str:

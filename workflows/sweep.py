@@ -162,6 +162,7 @@ def _request(
         comment=f"relume sweep {out}",
         folder=out,
         runs=tuple(out / cell.name for cell in cells),
+        reads=(arguments.data.absolute(),),
         settings=slurm,
         at_once=sweep.at_once if len(cells) > 1 else None,
     )

@@ -23,7 +23,8 @@ from typing import Any
 HERE = Path(__file__).parent / "lab"
 PROGRAMS = ("slurmctld", "slurmd", "sbatch", "munged", "ip", "unshare", "nsenter")
 _NAMESPACES = ("--pid", "--net", "--mount", "--uts")
-_PATIENCE_S = 60.0
+# Matters only where something hangs: a busy machine may take its time.
+_PATIENCE_S = 600.0
 
 
 def why_not() -> str | None:
@@ -36,12 +37,12 @@ def why_not() -> str | None:
     return None
 
 
-def until(reached: Callable[[], object], what: str, patience_s: float = _PATIENCE_S) -> None:
+def until(reached: Callable[[], object], what: str) -> None:
     """Wait for something that is bound to happen; an error when it does not."""
-    limit = time.monotonic() + patience_s
+    limit = time.monotonic() + _PATIENCE_S
     while not reached():
         if time.monotonic() > limit:
-            raise TimeoutError(f"after {patience_s:.0f} s still not: {what}")
+            raise TimeoutError(f"after {_PATIENCE_S:.0f} s still not: {what}")
         time.sleep(0.1)
 
 
@@ -76,13 +77,17 @@ class Lab:
         """This environment on the lab's Slurm."""
         given = (options or {}).pop("env", os.environ)
         outside = {k: v for k, v in given.items() if not k.startswith(("SLURM_", "RAY_"))}
-        return outside | {"SLURM_CONF": str(self.folder / "etc/slurm.conf")}
+        # What the scripts of slurm/ take for a node's own disk; /tmp is everybody's here.
+        own = {"SLURM_CONF": str(self.folder / "etc/slurm.conf"), "RELUME_LOCAL": "/tmp/local"}
+        return outside | own
 
     # --- nodes and controller
 
     def up(self) -> None:
         """Start everything; returns when all nodes are idle."""
-        words = ["unshare", *_NAMESPACES, "--fork", "--mount-proc", "--kill-child=KILL"]
+        # However this process ends, the lab ends with it.
+        words = ["setpriv", "--pdeathsig", "KILL"]
+        words += ["unshare", *_NAMESPACES, "--fork", "--mount-proc", "--kill-child=KILL"]
         self._begin("login", [*words, str(HERE / "login.sh"), str(self.folder), self._gateway])
         until((self.folder / "munge.socket").exists, "munge listens")
         for node in self.nodes:
@@ -98,8 +103,10 @@ class Lab:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def power_off(self, node: str) -> None:
-        """End all processes of a node at once, as when its power fails."""
+        """End all processes of a node at once, as when its power fails, and have that noticed."""
         os.kill(self._init.pop(node), 9)
+        # The controller would find out by itself after SlurmdTimeout.
+        self.run("scontrol", "update", f"nodename={node}", "state=down", "reason=power")
 
     def power_on(self, node: str, *slurmd: str) -> None:
         """Start a node with nothing running on it."""
@@ -115,11 +122,28 @@ class Lab:
         # A node that went without a word comes back as down, as on any cluster.
         until(lambda: self._resumed(node), f"{node} back")
 
+    def preempt(self, *options: str) -> None:
+        """Take all nodes, or those of the options, for a moment: partition high goes first."""
+        words = ["-p", "high", *(options or ["-N", str(len(self.nodes))]), "--exclusive"]
+        self.run("sbatch", *words, "-o", "/dev/null", "--wrap", "true")
+
     def restart_controller(self) -> None:
         """End slurmctld; it starts again from what it has saved."""
         pid = int((self.folder / "slurmctld.pid").read_text())
         self.run("kill", "-TERM", str(pid))
         until(lambda: self._controller() not in (None, pid), "a new slurmctld")
+
+    def settle(self) -> bool:
+        """End all jobs; whether all nodes are ready for others after that."""
+        if len(self._init) <= len(self.nodes):
+            return False  # one was left without power
+        self.run("scancel", "--user=root", check=False)
+        try:
+            until(lambda: not self.run("squeue", "-h").strip(), "an empty queue")
+            until(lambda: self._count("idle") == len(self.nodes), "all nodes idle")
+        except TimeoutError:
+            return False
+        return True
 
     def show(self, job: str) -> dict[str, str]:
         """The fields of a job, as scontrol tells them."""
@@ -215,6 +239,7 @@ class Lab:
         (etc / "gres.conf").write_text(
             f"AutoDetect=off\nName=gpu File={self.folder}/dev/gpu[0-{gpus - 1}]\n"
         )
+        shutil.copy(HERE / "job_submit.lua", etc)
         template = (HERE / "slurm.conf").read_text()
         for name, value in {
             "lab": self.folder,
@@ -241,7 +266,7 @@ class Lab:
 
 def _youngest(pid: int) -> int | None:
     """The script at the end of a line of only children, once it is there."""
-    while (name := _command(pid)) in ("nsenter", "unshare"):
+    while (name := _command(pid)) in ("setpriv", "nsenter", "unshare"):
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         if not children:
             return None

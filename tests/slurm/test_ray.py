@@ -4,48 +4,67 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.slurm.conftest import PRESET, ROOT
+from slurm.site import ENDED
+from tests.slurm.conftest import ROOT
 from tests.slurm.lab import Lab, until
-from workflows import generate, plan
+from workflows import plan
 
 Files = Callable[..., dict[str, bytes]]
-LARGE = PRESET.replace("count = 64", "count = 240").replace("size_px = 64", "size_px = 256")
-SMALL_NODES = ["--gpus-per-node=1", "--cpus-per-task=1", "--time=10"]
+Batch = Callable[..., "Submission"]
+SMALL_NODES = ["--gpus-per-node=1", "--cpus-per-task=1", "--time=60"]
+HELD = 2
+SHARDS = 10
 
 
-@pytest.fixture(scope="module")
-def preset_of_large(shared: Path) -> Path:
-    path = shared / "large.toml"
-    path.write_text(LARGE)
-    return path
+@dataclass
+class Submission:
+    """A script that was submitted, whose drivers wait before they publish a shard."""
 
+    lab: Lab
+    job: str
+    log: Path
+    brake: Path
 
-@pytest.fixture(scope="module")
-def by_one_process(shared: Path, preset_of_large: Path) -> Path:
-    """The dataset as one process makes it."""
-    dataset = shared / "by-one"
-    planned(preset_of_large, dataset)
-    assert generate.main(["--here", str(dataset)]) == 0
-    return dataset
+    def wait_at_brake(self, *parts: str) -> None:
+        """Go on when the drivers of these parts wait."""
+        names = {f"0-{part}" for part in parts}
+        until(lambda: names <= {one.name for one in self.brake.iterdir()}, f"see {self.log}")
+
+    def let_go(self) -> None:
+        """Hold nobody any more."""
+        (self.brake / "let-go").touch()
+
+    def wait_for_end(self) -> None:
+        """Go on when it has ended well."""
+        ended = lambda: self.lab.show(self.job)["JobState"] in ENDED  # noqa: E731
+        until(ended, f"the end of {self.job}: see {self.log}")
+        assert self.lab.show(self.job)["JobState"] == "COMPLETED", self.log.read_text()
 
 
 @pytest.fixture
-def batch(lab: Lab, shared: Path) -> Iterator[Callable[..., str]]:
-    """Submits a script of slurm/; whatever is left is cancelled."""
+def batch(
+    lab: Lab, shared: Path, braked: Callable[[int], Path], tmp_path: Path
+) -> Callable[..., Submission]:
+    """Submits a script of slurm/ as it stands."""
 
-    def submit(script: str, *words: str | Path, options: list[str]) -> str:
-        env = ["env", "RELUME_LOCAL=/tmp/local", f"RELUME_TOKENS={shared}"]
+    def submit(
+        script: str, *words: str | Path, log: str, options: list[str], hold: int | None = None
+    ) -> Submission:
+        env = ["env", f"RELUME_TOKENS={shared}"]
+        if hold is not None:
+            env.append(f"RELUME_PYTHON={braked(hold)}")
+        options = [*options, *SMALL_NODES, f"--output={shared}/{log}.log"]
         command = [*env, "sbatch", "--parsable", *options, f"slurm/{script}", *words]
-        return lab.run(*command, cwd=ROOT, stderr=None).strip()
+        job = lab.run(*command, cwd=ROOT, stderr=None).strip()
+        return Submission(lab, job, shared / f"{log}.log", tmp_path / "brake")
 
-    yield submit
-    lab.run("scancel", "--user=root", check=False)
-    until(lambda: not lab.run("squeue", "-h").strip(), "an empty queue", 90)
+    return submit
 
 
 def planned(preset: Path, dataset: Path) -> Path:
@@ -57,60 +76,71 @@ def shards_made(dataset: Path) -> int:
     return len(list(dataset.glob("*/*.done.json")))
 
 
-def log_of(shared: Path, name: str) -> str:
-    return (shared / f"{name}.log").read_text()
+def assert_same(dataset: Path, pairs: Path, files: Files) -> None:
+    """Byte by byte what one process makes on one machine."""
+    assert shards_made(dataset) == SHARDS
+    assert files(dataset, "generator.json") == files(pairs, "generator.json")
 
 
 def test_three_nodes_of_which_one_dies(
-    lab: Lab,
-    shared: Path,
-    batch: Callable[..., str],
-    preset_of_large: Path,
-    by_one_process: Path,
-    files: Files,
+    lab: Lab, shared: Path, batch: Batch, preset: Path, pairs: Path, files: Files
 ) -> None:
-    dataset = planned(preset_of_large, shared / "by-three")
-    log = shared / "by-three.log"
-    options = ["-N3", "-w", "node[1-3]", f"--output={log}", *SMALL_NODES]
-    job = batch("ray_generate.sbatch", dataset, options=options)
-    until(lambda: shards_made(dataset) >= 2, f"two shards: see {log}", 180)
+    dataset = planned(preset, shared / "by-three")
+    options = ["-N3", "-w", "node[1-3]"]
+    job = batch("ray_generate.sbatch", dataset, log="by-three", options=options, hold=HELD)
+    job.wait_at_brake("0")
+    assert shards_made(dataset) == HELD
     lab.power_off("node3")
-    until(lambda: "shards exist" in log.read_text(), f"the end: see {log}", 180)
-    assert shards_made(dataset) == shards_made(by_one_process)
-    assert files(dataset, "generator.json") == files(by_one_process, "generator.json")
-    until(lambda: lab.show(job)["JobState"] not in ("RUNNING", "COMPLETING"), "the job's end", 90)
+    job.let_go()
+    until(lambda: "shards exist" in job.log.read_text(), f"the end: see {job.log}")
+    assert_same(dataset, pairs, files)
     lab.bring_back("node3")
+    job.wait_for_end()
+    assert not list(shared.glob(".relume-ray-*.token"))
+
+
+def test_ray_preempted(
+    lab: Lab, shared: Path, batch: Batch, preset: Path, pairs: Path, files: Files
+) -> None:
+    dataset = planned(preset, shared / "preempted-ray")
+    options = ["-N2", "-w", "node[1-2]"]
+    job = batch("ray_generate.sbatch", dataset, log="preempted-ray", options=options, hold=HELD)
+    job.wait_at_brake("0")
+    lab.preempt("-w", "node[1-2]")
+    until(lambda: lab.show(job.job)["Restarts"] == "1", f"its requeue: see {job.log}")
+    assert shards_made(dataset) == HELD
+    job.let_go()
+    job.wait_for_end()
+    assert_same(dataset, pairs, files)
     assert not list(shared.glob(".relume-ray-*.token"))
 
 
 def test_an_array_of_parts_of_which_one_is_preempted(
-    lab: Lab,
-    shared: Path,
-    batch: Callable[..., str],
-    preset_of_large: Path,
-    by_one_process: Path,
-    files: Files,
+    lab: Lab, shared: Path, batch: Batch, preset: Path, pairs: Path, files: Files
 ) -> None:
-    dataset = planned(preset_of_large, shared / "by-parts")
-    options = ["--array=1-2", f"--output={shared}/part-%a.log", "-w", "node4", *SMALL_NODES]
-    batch("generate_array.sbatch", dataset, options=options)
-    until(lambda: shards_made(dataset) >= 2, "two shards", 120)
-    lab.run(
-        "sbatch", "-p", "high", "-w", "node4", "--exclusive", "-o", "/dev/null", "--wrap", "true"
-    )
-    until(lambda: not lab.run("squeue", "-h").strip(), "the array's end", 180)
-    assert shards_made(dataset) == shards_made(by_one_process)
-    assert files(dataset, "generator.json") == files(by_one_process, "generator.json")
+    dataset = planned(preset, shared / "by-parts")
+    options = ["--array=1-2", "-w", "node4"]
+    job = batch("generate_array.sbatch", dataset, log="part-%a", options=options, hold=1)
+    job.wait_at_brake("1", "2")
+    lab.preempt("-w", "node4")
+    for part in ("1", "2"):
+        asked = lambda part=part: lab.show(f"{job.job}_{part}")["Restarts"] == "1"  # noqa: E731
+        until(asked, f"the requeue of part {part}")
+    assert shards_made(dataset) == 2
+    job.let_go()
+    until(lambda: not lab.run("squeue", "-h").strip(), "the array's end")
+    assert_same(dataset, pairs, files)
 
 
 def test_a_standing_cluster_and_another_job_on_the_same_nodes(
-    lab: Lab, shared: Path, batch: Callable[..., str], preset_of_large: Path, preset: Path
+    lab: Lab, shared: Path, batch: Batch, preset: Path
 ) -> None:
-    log, other = shared / "standing.log", planned(preset, shared / "beside")
-    options = ["-N2", "-w", "node[1-2]", *SMALL_NODES]
-    standing = batch("ray_cluster.sbatch", options=[*options, f"--output={log}"])
-    batch("ray_generate.sbatch", other, options=[*options, f"--output={shared}/beside.log"])
-    until(lambda: log.exists() and "From the login node" in log.read_text(), f"see {log}", 180)
+    other = planned(preset, shared / "beside")
+    options = ["-N2", "-w", "node[1-2]"]
+    standing = batch("ray_cluster.sbatch", log="standing", options=options)
+    beside = batch("ray_generate.sbatch", other, log="beside", options=options)
+    log = standing.log
+    until(lambda: log.exists() and "From the login node" in log.read_text(), f"see {log}")
     submitted = planned(preset, shared / "submitted")
     how = [line.strip() for line in log.read_text().splitlines()]
     exports = next(line for line in how if line.startswith("export RAY_AUTH_MODE"))
@@ -119,12 +149,12 @@ def test_a_standing_cluster_and_another_job_on_the_same_nodes(
     job = f"{ray} --working-dir . -- {sys.executable} -m workflows.generate {submitted}"
     said = lab.run("sh", "-c", f"{exports}; {job}", cwd=ROOT, check=False)
     assert "shards exist" in said, said
-    assert shards_made(submitted) == 10
+    assert shards_made(submitted) == SHARDS
     # Without the token nobody may.
     refused = lab.run("sh", "-c", f"export RAY_AUTH_MODE=token; {job}", cwd=ROOT, check=False)
     assert "shards exist" not in refused
-    until(lambda: shards_made(other) == 10, f"the other job: see {shared}/beside.log", 180)
-    lab.run("scancel", standing)
+    beside.wait_for_end()
+    assert shards_made(other) == SHARDS
 
 
 def test_scripts_are_sound() -> None:

@@ -48,6 +48,7 @@ def request(settings: SlurmSettings, cells: int = 1) -> JobRequest:
         comment="relume train /scratch/runs/esa",
         folder=folder,
         runs=runs,
+        reads=(Path("/scratch/enhanced"),),
         settings=settings,
         at_once=4 if cells > 1 else None,
     )

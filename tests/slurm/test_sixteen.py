@@ -7,23 +7,27 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from torch import Tensor
 
-from tests.slurm.conftest import ROOT, Submitted, differing
-from tests.slurm.lab import Lab, until
+from tests.slurm.conftest import ROOT, Submitted, differing, state_of, train_undisturbed
+from tests.slurm.lab import Lab
+
+PHASE = ("--phase", "{epochs = 2, batch_size = 1, crop_px = 32}")
 
 
-@pytest.mark.faults
-def test_sixteen_ranks_survive_a_preemption(lab: Lab, train: Callable[..., Submitted]) -> None:
-    phase = "{epochs = 2, batch_size = 1, crop_px = 60}"
-    job = train("sixteen", "--phase", phase, "--slurm.gpus-per-node", "4")
-    job.wait_for(1)
-    lab.run("sbatch", "-p", "high", "-N4", "--exclusive", "-o", "/dev/null", "--wrap", "true")
+def test_sixteen_ranks_survive_a_preemption(
+    lab: Lab, train: Callable[..., Submitted], preset: Path, pairs: Path, shared: Path
+) -> None:
+    job = train("sixteen", *PHASE, "--slurm.gpus-per-node", "4", hold=1)
+    job.wait_at_brake(ranks=16)
+    lab.preempt()
+    job.wait_at_brake(ranks=16, restarts=1)
+    job.let_go()
     job.wait_for_end()
-    assert job.ends()[-1] == "finished"
-    assert job.ends()[0] == "preempted"
+    assert job.ends() == ["preempted", "finished"]
     assert json.loads((job.run / "state/LAST").read_text())["processes"] == 16
+    train_undisturbed(16, preset, pairs, shared / "sixteen-here", *PHASE)
+    assert differing(job.run, state_of(shared / "sixteen-here")) == []
     logs = sorted((job.run / "slurm/jobs").glob(f"{job.job}_*_log.out"))
     assert len(logs) == 16
     told = {
@@ -34,17 +38,27 @@ def test_sixteen_ranks_survive_a_preemption(lab: Lab, train: Callable[..., Submi
     assert told == {f"node{node}, GPU {gpu}" for node in range(1, 5) for gpu in range(4)}
 
 
-@pytest.mark.faults
 def test_torchrun_without_submitit(
-    lab: Lab, shared: Path, preset: Path, pairs: Path, undisturbed: dict[str, Tensor]
+    lab: Lab,
+    shared: Path,
+    preset: Path,
+    pairs: Path,
+    undisturbed: dict[str, Tensor],
+    braked: Callable[[int], Path],
+    tmp_path: Path,
 ) -> None:
     run, log = shared / "torchrun", shared / "torchrun.log"
-    options = ["-N2", "--gpus-per-node=2", "--cpus-per-task=2", "--time=10", f"--output={log}"]
+    options = ["-N2", "--gpus-per-node=2", "--cpus-per-task=2", "--time=60", f"--output={log}"]
     words = ["--parsable", *options, "slurm/train.sbatch", preset, pairs, run]
-    job = Submitted(lab, run, lab.run("sbatch", *words, cwd=ROOT, stderr=None).strip(), [])
-    job.wait_for(3)
-    lab.run("sbatch", "-p", "high", "-N4", "--exclusive", "-o", "/dev/null", "--wrap", "true")
-    until(lambda: lab.show(job.job)["Restarts"] == "1", "its requeue", 60)
+    # What torchrun starts its processes by.
+    env = ["env", f"PYTHON_EXEC={braked(7)}"]
+    number = lab.run(*env, "sbatch", *words, cwd=ROOT, stderr=None).strip()
+    job = Submitted(lab, run, number, [], tmp_path / "brake")
+    job.wait_at_brake()
+    lab.preempt()
+    job.wait_at_brake(restarts=1)
+    job.let_go()
     job.wait_for_end()
     assert lab.show(job.job)["JobState"] == "COMPLETED", log.read_text()
+    assert lab.show(job.job)["Restarts"] == "1"
     assert differing(run, undisturbed) == []
