@@ -79,8 +79,8 @@ def _do(step: Step, which: str, out: Path, console: Console) -> int:
     """Run a step unless it is done; the exit code."""
     from shards.filesystem import make_folder, plain, replace_file
     from shards.provenance import ROOT
-    from tasks.step_process import run_to_its_end
     from tasks.reproduce_steps import command
+    from tasks.step_process import run_to_its_end
 
     took_s = _done(step, out)
     if took_s is not None:
