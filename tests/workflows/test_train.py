@@ -159,8 +159,12 @@ def test_sigterm_saves_and_is_told_as_such(
 def descendants(process: int) -> dict[int, str]:
     """Who descends from a process, and when each began: its id alone may come again."""
     found = {}
-    for task in Path(f"/proc/{process}/task").iterdir():
-        for child in map(int, (task / "children").read_text().split()):
+    for task in Path(f"/proc/{process}").glob("task/*"):
+        try:
+            children = (task / "children").read_text().split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # a thread that has just ended
+        for child in map(int, children):
             found |= {child: began(child)} | descendants(child)
     return found
 
