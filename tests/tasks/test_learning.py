@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -45,11 +46,16 @@ class Pairs:
     sources: list[Picture]
     targets: list[Picture]
 
+    @cached_property
+    def ends(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Features of sources and of targets."""
+        features = TextureFeatures()
+        return features.of_levels(self.sources), features.of_levels(self.targets)
+
     def closure(self, change: Change) -> float:
         """What a change of each source is worth."""
-        features = TextureFeatures()
-        made = [change(one) for one in self.sources]
-        return gap_closure(*(features.of_levels(one) for one in (self.sources, made, self.targets)))
+        made = TextureFeatures().of_levels([change(one) for one in self.sources])
+        return gap_closure(self.ends[0], made, self.ends[1])
 
 
 def demo_pairs(folder: Path, *words: str) -> Path:
