@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent / "lab"
-PROGRAMS = ("slurmctld", "slurmd", "sbatch", "munged", "ip", "unshare", "nsenter")
+PROGRAMS = ("slurmctld", "slurmd", "sbatch", "munged", "ip", "unshare", "nsenter", "setpriv")
 _NAMESPACES = ("--pid", "--net", "--mount", "--uts")
 # Matters only where something hangs: a busy machine may take its time.
 _PATIENCE_S = 600.0
