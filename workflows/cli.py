@@ -36,12 +36,12 @@ VERBS = {
     "gallery": "make static pages to look through a dataset, with an audit's findings",
     "train": "train a head on a dataset of pairs, or continue",
     "sweep": "train a grid of heads in two phases, and say which one to take",
+    "jobs": "say how the Slurm jobs of a run or a sweep stand",
     "enhance": "put pictures, or a dataset's pictures, through a head",
     "evaluate": "compare heads and other rows with the slow model, with intervals",
     "rate": "ask people which picture is better, blind and offline, and say what they chose",
     "benchmark": "time teacher, source, and source + head at several sizes (Figure 8)",
     "reproduce": "do everything that the paper did, in order, and report it on one page",
-    "jobs": "say how the Slurm jobs of a run or a sweep stand",
 }
 _WRONG_PATHS = {
     errno.ENOENT: "check the path",
