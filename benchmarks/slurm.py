@@ -230,7 +230,9 @@ def main() -> int:
         _wait_for_quiet()
     medians = {name: statistics.median(times) for name, times in starts.items()}
     ranks = chosen.nodes * chosen.tasks
-    ratio = medians["job"] / medians["srun"]
+    # Of pairs that ran one after the other: what else the machine does changes meanwhile.
+    pairs = zip(starts["job"], starts["srun"], strict=True)
+    ratio = statistics.median(job / srun for job, srun in pairs)
     print(f"first all-reduce of {ranks} ranks: {medians['job']:.1f} s as a job")
     print(f"  {medians['srun']:.1f} s by srun; ratio {ratio:.2f}, target {START_LIMIT}")
     measured = []
@@ -240,8 +242,9 @@ def main() -> int:
     stopped, fresh, again = (statistics.median(times) for times in zip(*measured, strict=True))
     print(f"saved {stopped:.2f} s after the signal, target {STOP_LIMIT_S:g}")
     print(f"first step {again:.1f} s after a requeued attempt's begin, {fresh:.1f} s after a fresh")
-    print(f"  one's; ratio {again / fresh:.2f}, target {AGAIN_LIMIT}")
-    met = ratio <= START_LIMIT and stopped <= STOP_LIMIT_S and again / fresh <= AGAIN_LIMIT
+    slower = statistics.median(again / fresh for _, fresh, again in measured)
+    print(f"  one's; ratio {slower:.2f}, target {AGAIN_LIMIT}")
+    met = ratio <= START_LIMIT and stopped <= STOP_LIMIT_S and slower <= AGAIN_LIMIT
     return 0 if met else 1
 
 
