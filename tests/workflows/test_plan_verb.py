@@ -80,7 +80,7 @@ def test_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(enhanced) == 2
     assert "choose some with relume names, and give them with --names" in capsys.readouterr().err
     assert main([*enhanced, "--names", names]) == 2
-    assert "has 64 names, dataset.enhanced asks for 512" in capsys.readouterr().err
+    assert "has 64 names, dataset.enhanced asks for 768" in capsys.readouterr().err
     assert main([*enhanced, "--names", names + "x"]) == 2
     assert "is no file; make it with relume names" in capsys.readouterr().err
     assert main([*BASELINE, "--out", out, "--names", names]) == 2
