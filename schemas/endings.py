@@ -18,6 +18,10 @@ class CannotGoOn(RuntimeError):
     """The run ended; what is published stays, and the message says why and what to do."""
 
 
+class LostContact(CannotGoOn):
+    """Another process of the same run is gone; it, and not this one, can say why."""
+
+
 def told_of_disk(error: OSError) -> str:
     """A failure of a filesystem in one line: the file, what happened, and the mend."""
     path = f"{error.filename}: " if error.filename else ""

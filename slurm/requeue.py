@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from schemas.endings import CannotGoOn
+from schemas.endings import CannotGoOn, LostContact
 from schemas.place import Place, Work
 from schemas.slurm import SlurmSettings
 from shards import filesystem
@@ -190,7 +190,7 @@ def tell_error(run: Path, incarnation: Incarnation, place: Place, error: BaseExc
         else f"{_kind(error)}: {first}",
         # Wrong input stays wrong however often it is tried.
         "wrong_input": isinstance(error, ValueError),
-        "clear": isinstance(error, ValueError | CannotGoOn),
+        "clear": isinstance(error, ValueError | CannotGoOn) and not isinstance(error, LostContact),
     }
     folder = run / FOLDER / ERRORS
     filesystem.make_folder(folder)

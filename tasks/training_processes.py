@@ -22,7 +22,7 @@ import torch
 from torch import distributed
 from torch._C._distributed_c10d import Store
 
-from schemas.endings import CannotGoOn
+from schemas.endings import CannotGoOn, LostContact
 from schemas.run import FileIdentity
 from schemas.settings import as_plain
 from schemas.training import TrainingEvent, TrainingRecord
@@ -91,7 +91,7 @@ def train_here(
     except RuntimeError as error:
         if isinstance(error, CannotGoOn) or not _is_loss_of_contact(error):
             raise
-        raise CannotGoOn(
+        raise LostContact(
             f"process {ranks.rank}: another process is gone, and says why; "
             "the same command continues"
         ) from error

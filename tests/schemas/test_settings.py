@@ -275,6 +275,6 @@ def test_rules_need_not_wait_for_other_fields() -> None:
 def test_every_setting_is_described() -> None:
     config = dataset_config(read_preset(Path("configs/demo.toml")), "enhanced", "demo")
     told = descriptions(config)
-    assert told["dataset.count"] == (512, "samples before splits are left out")
+    assert told["dataset.count"] == (768, "samples before splits are left out")
     assert told["stage.target.strength"][0] == 0.7
     assert all(sentence for _, sentence in told.values())
