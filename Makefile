@@ -33,8 +33,10 @@ $(PEERS_READY): requirements-peers.lock
 demo: $(READY)  ## the whole paper on drawn portraits, in runs/demo
 	@$(BIN)/relume reproduce configs/demo.toml --out runs/demo
 
+# Three processes on two cores, as many tests wait; threads wait asleep, or it would take an hour.
 test: $(READY) $(PEERS_READY)  ## all tests, with coverage
-	$(BIN)/pytest --cov --cov-report=term-missing:skip-covered
+	OMP_WAIT_POLICY=passive $(BIN)/pytest --numprocesses 3 --no-loadscope-reorder \
+	  --cov --cov-report=term-missing:skip-covered
 
 check: $(READY)  ## format, lint, types, layers, spelling, tests
 	$(BIN)/ruff format --check .

@@ -19,8 +19,9 @@ import webdataset
 
 from benchmarks.shard_writing import IMAGE, pictures
 from benchmarks.timing import judge, medians, say_machine
-from schemas.config import DatasetConfig, DatasetSettings, ProceduralSettings, SplitSettings
+from schemas.config import DatasetConfig, DatasetSettings, SplitSettings
 from schemas.config import StageSettings as Made
+from schemas.generator import ProceduralSettings
 from schemas.lease import Lease
 from schemas.run import FileIdentity, Run
 from schemas.sample import Stage

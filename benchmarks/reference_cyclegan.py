@@ -1,10 +1,11 @@
 """Steps of the reference CycleGAN's own networks, in a process of their own.
 
-python benchmarks/reference_cyclegan.py FOLDER WORK SIZE_PX STEPS
+python benchmarks/reference_cyclegan.py FOLDER WORK SIZE_PX THREADS
 
 FOLDER is a copy of the reference implementation, whose `models` would meet ours in one process; so
 this program knows nothing of Relume but plain_cyclegan.py beside it. It writes the reference's
-first weights to WORK, takes steps on seeded pictures, and prints losses, seconds and peak memory.
+first weights to WORK and says so by a line. Then each line read has one step taken on seeded
+pictures, and is answered by a line of JSON, as cyclegan_steps.py does.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import time
 from pathlib import Path
 
 
-def main(folder: Path, work: Path, size_px: int, steps: int) -> None:
+def main(folder: Path, work: Path, size_px: int, threads: int) -> None:
     """Take the steps."""
     # Of this folder's program only; the reference's `models` has to be found before any other.
     sys.path[:0] = [str(folder), str(Path(__file__).parent)]
@@ -25,6 +26,7 @@ def main(folder: Path, work: Path, size_px: int, steps: int) -> None:
 
     from models import networks as reference  # type: ignore[attr-defined]
 
+    torch.set_num_threads(threads)
     torch.manual_seed(0)
     made = {
         **{
@@ -40,14 +42,14 @@ def main(folder: Path, work: Path, size_px: int, steps: int) -> None:
         torch.save(network.state_dict(), work / f"{name}.pth")
     plain = PlainCycleGan(made, learning_rate=2e-4, lambda_cycle=10.0, lambda_identity=5.0)
     chance = torch.Generator().manual_seed(1)
-    losses, seconds = [], []
-    for _ in range(steps):
+    print("ready", flush=True)
+    for _ in sys.stdin:
         source, target = torch.rand(2, 1, 3, size_px, size_px, generator=chance) * 2 - 1
         begun = time.perf_counter()
-        losses.append(plain.step(source, target))
-        seconds.append(time.perf_counter() - begun)
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-    print(json.dumps({"losses": losses, "seconds": seconds, "peak_mb": peak_mb}))
+        losses = plain.step(source, target)
+        seconds = time.perf_counter() - begun
+        peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+        print(json.dumps({"losses": losses, "seconds": seconds, "peak_mb": peak_mb}), flush=True)
 
 
 if __name__ == "__main__":

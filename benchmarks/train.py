@@ -3,7 +3,8 @@
 python -m benchmarks.train [--reference FOLDER] [--only steps loader ranks] [--steps 10]
 
 All begin with the same weights and see the same pictures; losses are compared before times are.
-Each configuration runs in a process of its own, so that its peak of memory is its own.
+Each configuration runs in a process of its own, so that its peak of memory is its own; they take
+turns, step by step, so that a slow minute is everybody's.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ import argparse
 import io
 import json
 import multiprocessing
-import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -27,128 +28,115 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
 
-from benchmarks.heads_forward import plain
-from benchmarks.plain_cyclegan import PlainCycleGan
+from benchmarks.cyclegan_steps import config
 from benchmarks.timing import judge, say_machine
-from models.heads.junyanz import load_discriminator, load_generator
-from schemas.train import TrainConfig, train_config
 from tasks.learners import CycleLearner
 from tasks.ranks import Ranks, join, part
 
-CPU = torch.device("cpu")
-PRESET = Path(__file__).parents[1] / "configs/cyclegan.toml"
-RATE, CYCLE, IDENTITY = 2e-4, 10.0, 5.0
 TARGETS = {"float32": 1.15, "bfloat16": 2.0}
 MOST_APART, LOADER_SHARE = 1e-4, 0.9
+# Turns of the loader and of decoding alone, and how long readers take to fill up in between.
+TURNS, SETTLE_S = 7, 1.5
 Measured = dict[str, Any]
 
 
-def config(precision: str) -> TrainConfig:
-    """The reference's numbers; the pool is off, as it draws by itself."""
-    return train_config(
-        PRESET,
-        {
-            "objective": {"lambda_cycle": CYCLE, "lambda_identity": IDENTITY, "pool": 0},
-            "optimiser": {"learning_rate": RATE},
-            "numerics": {"precision": precision},
-        },
-    )
+class Steps:
+    """A process that takes a step whenever it is told to, and what it has told."""
 
-
-def pictures(size_px: int, steps: int, seed: int = 1) -> list[Tensor]:
-    """A source and a target in -1..1 for each step."""
-    chance = torch.Generator().manual_seed(seed)
-    return [torch.rand(2, 1, 3, size_px, size_px, generator=chance) * 2 - 1 for _ in range(steps)]
-
-
-def learner(precision: str, weights: Path | None) -> CycleLearner:
-    """Ours, from first weights of its own or from those of the reference."""
-    made = CycleLearner(config(precision), Ranks(), CPU)
-    if weights is not None:
-        for name, network in made.networks.items():
-            load = load_discriminator if name.startswith("judge") else load_generator
-            network.load_state_dict(load(weights / f"{name}.pth").state_dict())
-    return made
-
-
-def steps_of(kind: str, size_px: int, steps: int, threads: int, weights: Path | None) -> Measured:
-    """Losses, seconds and peak memory of some steps."""
-    torch.set_num_threads(threads)
-    ours = learner("bfloat16" if kind == "bfloat16" else "float32", weights)
-    step: Callable[[Tensor, Tensor], dict[str, float]]
-    if kind == "plain":
-        networks = {
-            name: plain(one).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-            for name, one in ours.networks.items()
-        }
-        peer = PlainCycleGan(
-            networks, learning_rate=RATE, lambda_cycle=CYCLE, lambda_identity=IDENTITY
+    def __init__(self, words: Sequence[str], cwd: Path | None = None) -> None:
+        self._name = " ".join(words)
+        self._process = subprocess.Popen(
+            [sys.executable, *words],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=cwd,
         )
-        step = peer.step
-    else:
-        step = lambda source, target: {  # noqa: E731
-            name: float(loss) for name, loss in ours.step(source, target, 1).items()
-        }
-    losses, seconds = [], []
-    for source, target in pictures(size_px, steps):
-        begun = time.perf_counter()
-        losses.append(step(source, target))
-        seconds.append(time.perf_counter() - begun)
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-    return {"losses": losses, "seconds": seconds, "peak_mb": peak_mb}
+        self.told: list[Measured] = []
+
+    def hear(self) -> str:
+        """Its next line; ValueError with its last words where it has ended."""
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            *_, last = ["no word", *self._process.communicate()[1].strip().splitlines()]
+            raise ValueError(f"{self._name}: {last}")
+        return line
+
+    def take(self) -> None:
+        """One step."""
+        assert self._process.stdin is not None
+        self._process.stdin.write("step\n")
+        self._process.stdin.flush()
+        # What precedes it may be the libraries' own talk.
+        self.told.append(json.loads(self.hear()))
+
+    def end(self) -> None:
+        """No more steps."""
+        self._process.communicate()
+
+    @property
+    def seconds(self) -> list[float]:
+        """Of each step but the first, which warms the caches."""
+        return [one["seconds"] for one in self.told[1:] or self.told]
+
+    @property
+    def peak_mb(self) -> float:
+        """Of its memory."""
+        return float(self.told[-1]["peak_mb"])
 
 
-def alone(work: Callable[..., Measured], *arguments: object) -> Measured:
-    """The same in a process that ends with it."""
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context) as pool:
-        return pool.submit(work, *arguments).result()
-
-
-def reference(folder: Path, work: Path, size_px: int, steps: int) -> Measured:
-    """The same of the reference's networks; leaves its first weights in `work`."""
+def reference(folder: Path, weights: Path, size_px: int, threads: int) -> Steps:
+    """The reference's own networks; their first weights are left in `weights`."""
     program = Path(__file__).with_name("reference_cyclegan.py")
-    words = [sys.executable, str(program), str(folder), str(work), str(size_px), str(steps)]
-    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=folder)
-    if done.returncode:
-        raise ValueError(f"{folder}: does not run: {done.stderr.strip().splitlines()[-1]}")
-    measured: Measured = json.loads(done.stdout.splitlines()[-1])
-    return measured
+    words = [str(program), str(folder), str(weights), str(size_px), str(threads)]
+    started = Steps(words, folder)
+    while started.hear().strip() != "ready":  # it says what it initialises
+        pass
+    return started
 
 
-def apart(one: Measured, other: Measured) -> float:
+def apart(one: Steps, other: Steps) -> float:
     """The largest difference of a loss that both tell."""
     return max(
-        abs(float(ours[name]) - float(theirs[name]))
-        for ours, theirs in zip(one["losses"], other["losses"], strict=True)
-        for name in theirs
+        abs(float(ours["losses"][name]) - float(theirs["losses"][name]))
+        for ours, theirs in zip(one.told, other.told, strict=True)
+        for name in theirs["losses"]
     )
 
 
 def compare_steps(size_px: int, steps: int, threads: int, folder: Path | None) -> bool:
-    """Ours in two number formats against each peer."""
+    """Ours in two number formats against each peer; they take turns, step by step."""
+    peers, everyone = ["plain"], dict[str, Steps]()
     with tempfile.TemporaryDirectory() as scratch:
-        peers: dict[str, Measured] = {}
+        begin_with: list[str] = []
         if folder is not None:
-            peers["reference"] = reference(folder, Path(scratch), size_px, steps)
-        weights = Path(scratch) if peers else None
-        peers["plain"] = alone(steps_of, "plain", size_px, steps, threads, weights)
-        ours = {kind: alone(steps_of, kind, size_px, steps, threads, weights) for kind in TARGETS}
-    median = {
-        name: statistics.median(one["seconds"][1:] or one["seconds"])
-        for name, one in (peers | ours).items()
-    }
-    for name, one in (peers | ours).items():
-        print(f"{name}, {size_px} px: {median[name]:.2f} s a step, peak {one['peak_mb']:,.0f} MB")
+            peers, begin_with = ["reference", "plain"], [scratch]
+            everyone["reference"] = reference(folder, Path(scratch), size_px, threads)
+        for kind in ("plain", *TARGETS):
+            words = ["-m", "benchmarks.cyclegan_steps", kind, str(size_px), str(threads)]
+            everyone[kind] = Steps([*words, *begin_with])
+        for _ in range(steps + 1):
+            for one in everyone.values():
+                one.take()
+    for name, one in everyone.items():
+        one.end()
+        median = statistics.median(one.seconds)
+        print(f"{name}, {size_px} px: {median:.2f} s a step, peak {one.peak_mb:,.0f} MB")
     reached = True
-    for name, peer in peers.items():
-        difference = apart(ours["float32"], peer)
+    for name in peers:
+        peer = everyone[name]
+        difference = apart(everyone["float32"], peer)
         reached &= difference < MOST_APART
-        print(f"losses of {steps} float32 steps differ from {name} by at most {difference:.1e}")
+        print(f"losses of {steps + 1} float32 steps differ from {name} by at most {difference:.1e}")
         for kind, target in TARGETS.items():
-            reached &= judge(f"{name} / ours in {kind}", median[name] / median[kind], target)
+            ratios = [
+                theirs / ours
+                for theirs, ours in zip(peer.seconds, everyone[kind].seconds, strict=True)
+            ]
+            reached &= judge(f"{name} / ours in {kind}", statistics.median(ratios), target)
     return reached
 
 
@@ -171,24 +159,29 @@ def compare_loader(size_px: int, count: int, workers: int) -> bool:
         everyone, data = np.arange(rows.num_rows), DataSettings(loader_workers=workers)
         order = make_order(rows, "paired", 0, 4, str(dataset))
         made = TrainingPictures(dataset, everyone, order, data, size_px, slice(0, 4))
-        seconds: dict[str, float] = {}
-        steps, epochs = order.num_steps, range(12)
-        ready = batches(made, order, data, epochs, 0)
-        for _ in islice(ready, steps):  # workers start
-            pass
-        begun = time.perf_counter()
-        told = sum(len(batch.sources) for batch in ready)
-        seconds["loader"] = (time.perf_counter() - begun) / told
-        with ProcessPoolExecutor(workers) as pool:
-            pool.submit(int).result()
-            parts = [everyone[one::workers] for one in range(workers)]
-            begun = time.perf_counter()
-            list(pool.map(decode, [dataset] * workers, parts, [len(epochs) - 1] * workers))
-            decoded = rows.num_rows * (len(epochs) - 1)
-            seconds["decoding"] = (time.perf_counter() - begun) / decoded
-    for name, value in seconds.items():
-        print(f"{name}, {size_px} px, {workers} processes: {1 / value:,.0f} pairs/s")
-    return judge("loader / decoding", seconds["decoding"] / seconds["loader"], LOADER_SHARE)
+        parts = [everyone[one::workers] for one in range(workers)]
+        loader, decoding = [], []
+        turn, ahead = 2 * order.num_steps, 4 * workers
+        with (
+            closing(batches(made, order, data, range(1_000), 0)) as ready,
+            ProcessPoolExecutor(workers) as pool,
+        ):
+            for _ in range(TURNS):
+                # What was read ahead while others took their turn is not counted.
+                for _ in islice(ready, 2 * ahead):
+                    pass
+                begun = time.perf_counter()
+                told = sum(len(batch.sources) for batch in islice(ready, turn))
+                loader.append((time.perf_counter() - begun) / told)
+                time.sleep(SETTLE_S)
+                begun = time.perf_counter()
+                list(pool.map(decode, [dataset] * workers, parts, [2] * workers))
+                decoding.append((time.perf_counter() - begun) / (2 * rows.num_rows))
+    for name, seconds in (("loader", loader), ("decoding", decoding)):
+        rate = 1 / statistics.median(seconds)
+        print(f"{name}, {size_px} px, {workers} processes: {rate:,.0f} pairs/s")
+    ratios = [alone / ours for alone, ours in zip(decoding, loader, strict=True)]
+    return judge("loader / decoding", statistics.median(ratios), LOADER_SHARE)
 
 
 def decode(dataset: Path, places: Sequence[int], times: int) -> None:
@@ -207,9 +200,11 @@ def _rank(rank: int, count: int, store: str, size_px: int, steps: int) -> None:
     torch.set_num_threads(1)
     ranks = Ranks(rank, count, rank)
     join(ranks, "cpu", torch._C._distributed_c10d.FileStore(store, count))
-    made = CycleLearner(config("float32"), ranks, CPU)
+    made = CycleLearner(config("float32"), ranks, torch.device("cpu"))
+    chance = torch.Generator().manual_seed(rank)
     seconds = []
-    for source, target in pictures(size_px, steps, seed=rank):
+    for _ in range(steps):
+        source, target = torch.rand(2, 1, 3, size_px, size_px, generator=chance) * 2 - 1
         begun = time.perf_counter()
         made.step(source, target, 1)
         seconds.append(time.perf_counter() - begun)

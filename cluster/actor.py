@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import ray
 from ray.util.metrics import Counter, Gauge
 
+from models.offline import stay_offline
 from schemas.endings import CannotGoOn
 from schemas.lease import Lease, Worker
 
@@ -88,6 +89,7 @@ class Actor:
     """Runs one worker; `actor_of` gives it the worker's name, which the dashboard shows."""
 
     def __init__(self, worker: type[Worker[Any]], config: Any, sign: Sign | None) -> None:
+        stay_offline()
         self._worker = worker(config)
         self._name, self._sign = worker.__name__, sign
         self._turns = _Turns()

@@ -12,7 +12,7 @@ from metrics.groups import Floats
 
 _BLOCK = 2048
 # CMMD's bandwidth and unit (Jayasumana et al. 2024), for embeddings of length 1.
-_SIGMA, _UNIT = 10.0, 1000.0
+_SIGMA, CMMD_UNIT = 10.0, 1000.0
 
 Kernel = Callable[[Floats, Floats], Floats]
 
@@ -36,7 +36,7 @@ def kid(
     seed: int = 0,
 ) -> KernelDistance:
     """KID (Binkowski et al. 2018): unbiased, kernel (x y / D + 1)^3, over random subsets."""
-    first, second = _checked(one, other)
+    first, second = checked_features(one, other)
     least = min(len(first), len(second))
     if not 2 <= subset_size <= least:
         raise ValueError(
@@ -61,7 +61,7 @@ def kid(
 
 def whole_kid(one: NDArray[np.floating], other: NDArray[np.floating]) -> float:
     """The same over all pairs there are: what the subsets' mean tends to, without their noise."""
-    return unbiased_mmd(*_checked(one, other), cubic_kernel)
+    return unbiased_mmd(*checked_features(one, other), cubic_kernel)
 
 
 def cmmd(one: NDArray[np.floating], other: NDArray[np.floating]) -> float:
@@ -69,26 +69,20 @@ def cmmd(one: NDArray[np.floating], other: NDArray[np.floating]) -> float:
 
     Biased, with each picture beside itself, as its authors compute it.
     """
-    first, second = _checked(one, other)
-    for vectors in (first, second):
-        lengths = np.linalg.norm(vectors, axis=1)
-        if not np.allclose(lengths, 1, atol=1e-3):
-            raise ValueError(
-                f"embeddings of lengths {lengths.min():.3g} to {lengths.max():.3g}: CMMD's width "
-                "is that of vectors of length 1; divide each by its length"
-            )
+    first, second = checked_embeddings(one, other)
     means = [
         _total(a, b, gaussian_kernel) / (len(a) * len(b))
         for a, b in ((first, first), (second, second), (first, second))
     ]
-    return _UNIT * (means[0] + means[1] - 2 * means[2])
+    return CMMD_UNIT * (means[0] + means[1] - 2 * means[2])
 
 
 def unbiased_mmd(one: Floats, other: Floats, kernel: Kernel) -> float:
     """The squared discrepancy without the pairs of a row with itself (Gretton et al. 2012)."""
     m, n = len(one), len(other)
     within = [
-        (_total(rows, rows, kernel) - _diagonal(rows, kernel)) / (len(rows) * (len(rows) - 1))
+        (_total(rows, rows, kernel) - float(diagonal_of(rows, kernel).sum()))
+        / (len(rows) * (len(rows) - 1))
         for rows in (one, other)
     ]
     return within[0] + within[1] - 2 * _total(one, other, kernel) / (m * n)
@@ -113,15 +107,46 @@ def _total(one: Floats, other: Floats, kernel: Kernel) -> float:
     )
 
 
-def _diagonal(rows: Floats, kernel: Kernel) -> float:
-    # Of a row with itself; a block of one row is cheap enough, blocks of many waste the square.
-    return sum(float(kernel(row[None], row[None])[0, 0]) for row in rows)
+def totals_of_parts(
+    one: Floats, other: Floats, in_one: Floats, in_other: Floats, kernel: Kernel
+) -> Floats:
+    """The sums over the pairs of each part, which has a column of 0 and 1 of each set."""
+    found = np.zeros(in_one.shape[1])
+    for i in range(0, len(one), _BLOCK):
+        for j in range(0, len(other), _BLOCK):
+            block = kernel(one[i : i + _BLOCK], other[j : j + _BLOCK])
+            found += ((block @ in_other[j : j + _BLOCK]) * in_one[i : i + _BLOCK]).sum(0)
+    return found
 
 
-def _checked(one: NDArray[np.floating], other: NDArray[np.floating]) -> tuple[Floats, Floats]:
+def diagonal_of(rows: Floats, kernel: Kernel) -> Floats:
+    """The kernel of each row with itself."""
+    # A block of one row is cheap enough, blocks of many waste the square.
+    return np.array([float(kernel(row[None], row[None])[0, 0]) for row in rows])
+
+
+def checked_features(
+    one: NDArray[np.floating], other: NDArray[np.floating]
+) -> tuple[Floats, Floats]:
+    """Both in float64; ValueError unless they are features (N, D), at least two of each."""
     first, second = np.asarray(one, np.float64), np.asarray(other, np.float64)
     if first.ndim != 2 or second.ndim != 2 or first.shape[1] != second.shape[1]:
         raise ValueError(f"features of shapes {first.shape} and {second.shape}: should be (N, D)")
     if min(len(first), len(second)) < 2:
         raise ValueError(f"{min(len(first), len(second))} pictures: give at least two")
     return first, second
+
+
+def checked_embeddings(
+    one: NDArray[np.floating], other: NDArray[np.floating]
+) -> tuple[Floats, Floats]:
+    """The same, of vectors of length 1."""
+    both = checked_features(one, other)
+    for vectors in both:
+        lengths = np.linalg.norm(vectors, axis=1)
+        if not np.allclose(lengths, 1, atol=1e-3):
+            raise ValueError(
+                f"embeddings of lengths {lengths.min():.3g} to {lengths.max():.3g}: CMMD's width "
+                "is that of vectors of length 1; divide each by its length"
+            )
+    return both

@@ -28,12 +28,7 @@ def precision_recall(
 
     Both shares grow with the number of pictures: compare rows of one number only.
     """
-    made, wanted = np.asarray(generated, np.float64), np.asarray(references, np.float64)
-    if made.ndim != 2 or wanted.ndim != 2 or made.shape[1] != wanted.shape[1]:
-        raise ValueError(f"features of shapes {made.shape} and {wanted.shape}: should be (N, D)")
-    least = min(len(made), len(wanted))
-    if not 1 <= neighbours < least:
-        raise ValueError(f"neighbours = {neighbours}: of {least} pictures take 1 to {least - 1}")
+    made, wanted = checked_sets(generated, references, neighbours)
     return PrecisionRecall(
         precision=_among(made, wanted, _reach(wanted, neighbours)),
         recall=_among(wanted, made, _reach(made, neighbours)),
@@ -41,10 +36,23 @@ def precision_recall(
     )
 
 
+def checked_sets(
+    generated: NDArray[np.floating], references: NDArray[np.floating], neighbours: int
+) -> tuple[Floats, Floats]:
+    """Both in float64; ValueError unless they are features (N, D), with that many neighbours."""
+    made, wanted = np.asarray(generated, np.float64), np.asarray(references, np.float64)
+    if made.ndim != 2 or wanted.ndim != 2 or made.shape[1] != wanted.shape[1]:
+        raise ValueError(f"features of shapes {made.shape} and {wanted.shape}: should be (N, D)")
+    least = min(len(made), len(wanted))
+    if not 1 <= neighbours < least:
+        raise ValueError(f"neighbours = {neighbours}: of {least} pictures take 1 to {least - 1}")
+    return made, wanted
+
+
 def _reach(rows: Floats, neighbours: int) -> Floats:
     """The squared distance of each row to its k-th neighbour; the nearest of all is itself."""
     found = [
-        np.partition(_squares(rows[i : i + _BLOCK], rows), neighbours, axis=1)[:, neighbours]
+        np.partition(squares(rows[i : i + _BLOCK], rows), neighbours, axis=1)[:, neighbours]
         for i in range(0, len(rows), _BLOCK)
     ]
     return np.concatenate(found)
@@ -52,12 +60,13 @@ def _reach(rows: Floats, neighbours: int) -> Floats:
 
 def _among(rows: Floats, others: Floats, reach: Floats) -> float:
     near = [
-        (_squares(rows[i : i + _BLOCK], others) <= reach).any(axis=1)
+        (squares(rows[i : i + _BLOCK], others) <= reach).any(axis=1)
         for i in range(0, len(rows), _BLOCK)
     ]
     return float(np.concatenate(near).mean())
 
 
-def _squares(one: Floats, other: Floats) -> Floats:
+def squares(one: Floats, other: Floats) -> Floats:
+    """Squared distances (rows, rows) of each row to each other one."""
     apart = np.square(one).sum(1)[:, None] + np.square(other).sum(1) - 2 * one @ other.T
     return np.asarray(np.clip(apart, 0, None))

@@ -74,14 +74,8 @@ def resampled(judgements: Judgements, draws: int, seed: int) -> Floats:
     Both are drawn with replacement, and a judgement weighs the product (Owen's pigeonhole
     bootstrap, which errs on the wide side).
     """
-    rng = np.random.default_rng(seed)
-    weights = np.ones((draws, len(judgements)))
-    for codes in (judgements.rater, judgements.prompt):
-        names, places = np.unique(codes, return_inverse=True)
-        if len(names) > 1:  # of one person alone nothing can be said about others
-            even = np.full(len(names), 1 / len(names))
-            weights *= rng.multinomial(len(names), even, size=draws)[:, places]
-    return weights
+    of_raters, of_prompts = _resampled_each(judgements, draws, seed)
+    return of_raters * of_prompts
 
 
 def wins(judgements: Judgements, num_rows: int, weights: Floats | None = None) -> Floats:
@@ -100,7 +94,7 @@ def strengths(
 ) -> Strengths:
     """Strengths of rows that are all compared, at least through others; ValueError if not."""
     table = wins(judgements, num_rows)
-    apart = _apart(table)
+    apart = uncompared(table)
     if apart is not None:
         raise ValueError(f"row {apart}: was never compared with row 0, not even through others")
     fitted = _fitted(table[None])[0]
@@ -124,8 +118,10 @@ def agreement(judgements: Judgements, *, draws: int = 1000, seed: int = 0) -> Ag
     if not len(first):
         return None
     alike = (judgements.better[first] == judgements.better[second]).astype(np.float64)
-    weights = resampled(judgements, draws, seed)
-    share, low, high = _mean_over(alike, weights[:, first] * weights[:, second])
+    of_raters, of_prompts = _resampled_each(judgements, draws, seed)
+    # A case is of two people and of one prompt, which counts once.
+    weights = of_raters[:, first] * of_raters[:, second] * of_prompts[:, first]
+    share, low, high = _mean_over(alike, weights)
     return Agreement(num_compared=len(first), share=share, low=low, high=high)
 
 
@@ -143,6 +139,20 @@ def metric_accuracy(
     weights = resampled(judgements, draws, seed)[:, known]
     share, low, high = _mean_over(right, weights)
     return MetricAccuracy(num=int(known.sum()), share=share, low=low, high=high)
+
+
+def _resampled_each(judgements: Judgements, draws: int, seed: int) -> tuple[Floats, Floats]:
+    """How often each judgement's person was drawn, and its prompt, (draws, n) each."""
+    rng = np.random.default_rng(seed)
+    drawn = []
+    for codes in (judgements.rater, judgements.prompt):
+        names, places = np.unique(codes, return_inverse=True)
+        if len(names) > 1:
+            even = np.full(len(names), 1 / len(names))
+            drawn.append(rng.multinomial(len(names), even, size=draws)[:, places].astype(float))
+        else:  # of one person alone nothing can be said about others
+            drawn.append(np.ones((draws, len(judgements))))
+    return drawn[0], drawn[1]
 
 
 def _fitted(table: Floats, compared: np.ndarray | None = None) -> Floats:
@@ -170,8 +180,8 @@ def _shares(log_strength: Floats) -> Floats:
     return np.asarray((beats.sum(axis=2) - 0.5) / (num_rows - 1))
 
 
-def _apart(table: Floats) -> int | None:
-    """A row that no chain of comparisons leads to from the first."""
+def uncompared(table: Floats) -> int | None:
+    """A row of a table of wins that no chain of comparisons leads to from the first, if any."""
     met = (table + table.T) > 0
     reached = np.zeros(len(table), bool)
     reached[0] = True

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from metrics.groups import Codes, Floats
 
+# One column a part, 1 where a prompt is in it: those of test-A, and those of test-B.
+Members = tuple[Floats, Floats]
 # The whole is cut into this many disjoint parts, again and again.
 CUTS = (2, 4)
 # A quarter has to have a covariance.
@@ -50,6 +52,16 @@ def parts(sizes: Sequence[int], cut: int, draws: int, seed: int) -> Iterator[tup
                 np.sort(order[part * (len(order) // cut) : (part + 1) * (len(order) // cut)])
                 for order in orders
             )
+
+
+def membership(sizes: tuple[int, int], drawn: Sequence[tuple[Codes, ...]]) -> Members:
+    """Which prompts of two groups are in the whole, in the first column, and in each part."""
+    one, other = (np.zeros((size, 1 + len(drawn))) for size in sizes)
+    one[:, 0] = other[:, 0] = 1
+    for column, (in_one, in_other) in enumerate(drawn, 1):
+        one[in_one, column] = 1
+        other[in_other, column] = 1
+    return one, other
 
 
 def without_bias(whole: float, means: Sequence[float], num: int) -> float:

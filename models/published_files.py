@@ -45,6 +45,37 @@ MEASURES: Mapping[str, tuple[PublishedFile, ...]] = {
 }
 
 
+# Scorers of faces and pictures, each with what is read beside its weights. What the files hold is
+# checked, name by name, when they are read.
+SCORERS: Mapping[str, tuple[PublishedFile, ...]] = {
+    name: tuple(
+        PublishedFile(
+            path=f"{name}/{file.rpartition('/')[2]}",
+            url="https://huggingface.co/{}/resolve/main/{}".format(*file.rsplit("/", 1)),
+            sha256="",
+            bytes=None,
+        )
+        for file in files
+    )
+    for name, files in {
+        "FaceScore": (
+            "AIGCer-OPPO/FaceScore/FS_model.pt",
+            "AIGCer-OPPO/FaceScore/med_config.json",
+        ),
+        "ImageReward": (
+            "THUDM/ImageReward/ImageReward.pt",
+            "THUDM/ImageReward/med_config.json",
+            "google-bert/bert-base-uncased/vocab.txt",
+        ),
+        "HPS": (
+            "xswu/HPSv2/HPS_v2.1_compressed.pt",
+            "openai/clip-vit-large-patch14/vocab.json",
+            "openai/clip-vit-large-patch14/merges.txt",
+        ),
+    }.items()
+}
+
+
 def fetch_file(path: Path, addresses: Sequence[str]) -> int:
     """Bring a file here from the first address that gives it; its bytes, 0 where it was here.
 

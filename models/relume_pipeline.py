@@ -19,7 +19,7 @@ from models.generators.diffusers_pair.loading import Loader
 from models.heads.enhancer import Picture
 from models.heads.head import Head
 from models.quiet import quiet
-from schemas.config import DiffusersSettings
+from schemas.generator import DiffusersSettings
 from schemas.head import Precision
 
 quiet()

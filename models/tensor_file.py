@@ -11,8 +11,11 @@ import torch
 from torch import Tensor
 
 
-def read_tensors(path: Path, missing: str) -> Mapping[str, Tensor]:
-    """The tensors in a .pth file by name; `missing` says how to get a file that is not there."""
+def read_tensors(path: Path, missing: str, inside: str | None = None) -> Mapping[str, Tensor]:
+    """The tensors in a .pth file by name; `missing` says how to get a file that is not there.
+
+    `inside` is the key under which they lie, where the file holds other things beside them.
+    """
     try:
         with warnings.catch_warnings():
             # What it warns of is refused below.
@@ -31,6 +34,10 @@ def read_tensors(path: Path, missing: str) -> Mapping[str, Tensor]:
     except (EOFError, RuntimeError, ValueError, KeyError, TypeError) as error:
         why = str(error).strip().split("\n")[0].rstrip(".") or type(error).__name__
         raise ValueError(f"{path}: is damaged: {why}; {missing}") from None
+    if inside is not None:
+        if not isinstance(found, dict) or inside not in found:
+            raise ValueError(f"{path}: has no {inside}; use the file as its publisher wrote it")
+        found = found[inside]
     if not isinstance(found, dict) or not all(isinstance(one, Tensor) for one in found.values()):
         raise ValueError(
             f"{path}: holds no plain table of tensors; use a file that "

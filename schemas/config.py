@@ -10,12 +10,14 @@ import re
 import string
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from annotated_types import Ge, Gt, Le
 
+from schemas.generator import GeneratorSettings
 from schemas.mistakes import nearest
-from schemas.sample import SPLITS, Split, Stage
+from schemas.photo import FolderSettings
+from schemas.sample import MADE_BY, SPLITS, Split, Stage
 from schemas.settings import (
     FILLED,
     NON_NEGATIVE,
@@ -23,15 +25,19 @@ from schemas.settings import (
     read_toml,
     resolve,
     settings,
-    tagged,
 )
 
-# Enough for a portrait's prompt with a name in it; a prompt that needs more is refused.
-FAST_TOKENS = 64
+# A dataset whose prompts come from relume prompts.
+WHOLE_PROMPT = "{prompt}"
 
 
 # Sections of a preset file that say nothing about datasets.
-OTHER_SECTIONS = frozenset({"benchmark", "evaluate", "reproduce", "slurm", "sweep", "train"})
+OTHER_SECTIONS = frozenset(
+    {
+        *("benchmark", "evaluate", "facepairs", "facescore", "guide", "lora", "reproduce"),
+        *("lora_sweep", "slurm", "sweep", "train"),
+    }
+)
 
 
 @settings
@@ -81,53 +87,12 @@ class StageSettings:
 
 
 @settings
-class ProceduralSettings:
-    """The numpy painter: pictures without weights, always labelled procedural."""
-
-    kind: Literal["procedural"] = "procedural"
-    """the procedural painter"""
-    gap: Annotated[float, NON_NEGATIVE, Le(4)] = 1.0
-    """how much a target differs from its source; 0 makes them equal"""
-    gap_kind: Literal["constant", "shuffled"] = "constant"
-    """the same gap for every picture, or a random one for each"""
-
-
-@settings
-class DiffusersSettings:
-    """A pair of diffusers pipelines."""
-
-    kind: Literal["diffusers"] = "diffusers"
-    """diffusers pipelines"""
-    dtype: Literal["bfloat16", "float16", "float32"] = "bfloat16"
-    """number format of the weights"""
-    text_tokens: Annotated[int, Ge(1), Le(512)] = 256
-    """length of the long text encoder's input"""
-    profile: Literal["exact", "fast"] = "exact"
-    """fast compiles the repeated blocks and reads at most 64 tokens: other bytes, sooner"""
-    lora: Annotated[str | None, FILLED] = None
-    """file of a LoRA for the source's model"""
-    lora_weight: Annotated[float, Gt(0), Le(4)] = 1.0
-    """how much of the LoRA is added"""
-    device: Literal["auto", "cuda", "cpu"] = "auto"
-    """what makes the pictures; auto takes a GPU where there is one, cuda refuses to do without"""
-    threads: Annotated[int, POSITIVE, Le(256)] = 1
-    """threads of the processor; another number may give other bytes there"""
-
-    @property
-    def tokens_read(self) -> int:
-        """The length that the profile leaves."""
-        return min(self.text_tokens, FAST_TOKENS) if self.profile == "fast" else self.text_tokens
-
-
-GeneratorSettings = Annotated[ProceduralSettings | DiffusersSettings, tagged("kind")]
-
-
-@settings
 class DatasetSettings:
     """One dataset: what is asked for, how often, and in which pieces."""
 
-    prompt: Annotated[str, FILLED]
-    """the prompt; {name} stands for a name"""
+    prompt: str
+    """the prompt; {name} stands for a name, {prompt} alone for one of a file of prompts;
+    photographs may have none"""
     count: Annotated[int, POSITIVE]
     """samples before splits are left out"""
     stages: Annotated[tuple[Stage, ...], FILLED]
@@ -156,6 +121,15 @@ class DatasetSettings:
             yield f"stages = {list(stages)}: a target is made from a source; add 'source'"
 
     @staticmethod
+    def _photos_are_by_themselves(prompt: str, stages: tuple[Stage, ...]) -> Iterator[str]:
+        if not prompt and not {"photo", *MADE_BY} & set(stages):
+            yield f"prompt = {prompt!r}: should be at least 1 long"
+        if "photo" in stages and len(stages) > 1:
+            yield f"stages = {list(stages)}: photographs are a dataset of their own"
+        if "photo" in stages and _prompt_fields(prompt):
+            yield f"prompt = {prompt!r}: a photograph is of nobody that a plan names"
+
+    @staticmethod
     def _splits_once(splits: tuple[Split, ...]) -> Iterator[str]:
         if len(set(splits)) != len(splits):
             yield f"splits = {list(splits)}: should not repeat itself"
@@ -171,6 +145,8 @@ class DatasetSettings:
     @staticmethod
     def _prompt_of_one_name(prompt: str, images_per_name: int) -> Iterator[str]:
         fields = _prompt_fields(prompt)
+        if prompt == WHOLE_PROMPT:
+            return
         # No format and no conversion either: {name:>9} and {name!r} would change the name.
         if fields is None or any(field != ("name", "", None) for field in fields):
             yield (
@@ -183,7 +159,12 @@ class DatasetSettings:
     @property
     def has_names(self) -> bool:
         """Whether the prompt asks for a name."""
-        return bool(_prompt_fields(self.prompt))
+        return not self.has_prompts and bool(_prompt_fields(self.prompt))
+
+    @property
+    def has_prompts(self) -> bool:
+        """Whether each sample has a prompt of its own, from a file of prompts."""
+        return self.prompt == WHOLE_PROMPT
 
 
 @settings
@@ -214,6 +195,13 @@ class Preset:
         for name, one in dataset.items():
             yield from _stages_there(name, one, stage)
 
+    @staticmethod
+    def _photos_are_of_a_folder(
+        generator: GeneratorSettings, dataset: dict[str, DatasetSettings]
+    ) -> Iterator[str]:
+        for name, one in dataset.items():
+            yield from _photos(name, generator, one)
+
 
 @settings
 class DatasetConfig:
@@ -240,6 +228,12 @@ class DatasetConfig:
     ) -> Iterator[str]:
         yield from _strengths(stage)
         yield from _stages_there(name, dataset, stage)
+
+    @staticmethod
+    def _photos_are_of_a_folder(
+        name: str, generator: GeneratorSettings, dataset: DatasetSettings
+    ) -> Iterator[str]:
+        yield from _photos(name, generator, dataset)
 
 
 def dataset_tables(path: Path) -> dict[str, Any]:
@@ -286,6 +280,18 @@ def _strengths(stage: dict[Stage, StageSettings]) -> Iterator[str]:
         if one.effective_steps < 1:
             told = f"no step of {one.steps} would run; raise it"
             yield f"stage.{name}.strength = {one.strength}: {told}"
+
+
+def _photos(name: str, generator: GeneratorSettings, dataset: DatasetSettings) -> Iterator[str]:
+    """Photographs come from a folder, or a head has made enhanced ones of them; nothing else."""
+    of_folder = isinstance(generator, FolderSettings)
+    if of_folder and not {"photo", *MADE_BY} & set(dataset.stages):
+        yield (
+            f"dataset.{name}.stages = {list(dataset.stages)}: a folder gives photographs; "
+            "set stages = ['photo']"
+        )
+    if "photo" in dataset.stages and not of_folder:
+        yield f"dataset.{name}.stages: a photo is read from a folder; set generator.kind = 'folder'"
 
 
 def _stages_there(

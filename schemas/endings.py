@@ -18,6 +18,10 @@ class CannotGoOn(RuntimeError):
     """The run ended; what is published stays, and the message says why and what to do."""
 
 
+class DoesNotFit(CannotGoOn):
+    """So many pictures at once are too large for this GPU; fewer may not be."""
+
+
 class LostContact(CannotGoOn):
     """Another process of the same run is gone; it, and not this one, can say why."""
 

@@ -54,6 +54,9 @@ class DatasetRow:
     """which picture of each sample"""
     head: Annotated[str, FILLED] | None = None
     """the head that made an enhanced dataset, to rule out that it saw what it is judged on"""
+    block: Annotated[str, FILLED] | None = None
+    """the block of tables that it stands in, where another family of models made it than the
+    sources: no distance to the target is told of it"""
     seconds_per_picture: Annotated[float, Gt(0)] | None = None
     """what one takes; without it the dataset's events tell, where it has one stage"""
     audit: Annotated[str, FILLED] | None = None
@@ -70,6 +73,8 @@ class FolderRow:
     """what the tables call it"""
     folder: Annotated[str, FILLED]
     """the folder, with ID.png, ID.jpg, ID.jpeg or ID.webp"""
+    block: Annotated[str, FILLED] | None = None
+    """as of a dataset"""
     seconds_per_picture: Annotated[float, Gt(0)] | None = None
     """what one takes"""
 

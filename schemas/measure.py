@@ -14,6 +14,7 @@ import pyarrow as pa
 from annotated_types import Gt, Le, MinLen
 
 from schemas.audit import DeepFaceSettings
+from schemas.facescore import PictureScore
 from schemas.head import Precision
 from schemas.records import column, record_schema
 from schemas.sample import Stage
@@ -113,6 +114,50 @@ class IdentitySettings:
     """what looks for faces and at them"""
 
 
+@settings
+class FaceScoreNetworkSettings:
+    """Face Score (paper 3) of the faces in each picture, a feature of one number."""
+
+    kind: Literal["face_score"] = "face_score"
+    """the network"""
+    model: Annotated[str, FILLED] = "weights/FaceScore"
+    """folder with FS_model.pt and med_config.json, or one of `relume facescore train`"""
+    faces: DeepFaceSettings = DeepFaceSettings(min_confidence=0.9)
+    """what looks for faces; one of which it is less sure than min_confidence is not scored"""
+    picture: PictureScore = "largest"
+    """which face's score is the picture's own where there are several"""
+
+
+@settings
+class ClipScoreSettings:
+    """CLIP-Score of each picture and its prompt."""
+
+    kind: Literal["clip_score"] = "clip_score"
+    """the network"""
+    model: Annotated[str, FILLED] = "openai/clip-vit-large-patch14"
+    """folder, or name in the hub's cache"""
+
+
+@settings
+class ImageRewardSettings:
+    """ImageReward of each picture and its prompt."""
+
+    kind: Literal["image_reward"] = "image_reward"
+    """the network"""
+    model: Annotated[str, FILLED] = "weights/ImageReward"
+    """folder with ImageReward.pt, med_config.json and vocab.txt"""
+
+
+@settings
+class HpsSettings:
+    """Human Preference Score v2.1 of each picture and its prompt."""
+
+    kind: Literal["hps"] = "hps"
+    """the network"""
+    model: Annotated[str, FILLED] = "weights/HPS"
+    """folder with HPS_v2.1_compressed.pt, vocab.json and merges.txt"""
+
+
 NetworkSettings = Annotated[
     InceptionSettings
     | Dinov2Settings
@@ -121,9 +166,16 @@ NetworkSettings = Annotated[
     | TextureSettings
     | PairsSettings
     | DetailSettings
-    | IdentitySettings,
+    | IdentitySettings
+    | FaceScoreNetworkSettings
+    | ClipScoreSettings
+    | ImageRewardSettings
+    | HpsSettings,
     tagged("kind"),
 ]
+# These see the prompt beside the picture. What they give is a score, and whether they cut the
+# prompt off, which is 1 or 0.
+PROMPTED = ("clip_score", "image_reward", "hps")
 # What a Frechet distance is told of, and what it is called.
 FRECHET = {
     "inception": "FID",
@@ -216,7 +268,7 @@ class View:
     stage: Stage
     """the picture of each sample; of a folder, what its pictures stand for"""
     beside: Annotated[str, FILLED]
-    """fingerprint of the dataset whose sources and targets stand beside them"""
+    """fingerprint of the dataset whose sources, targets and prompts stand beside them"""
     change: Change = Unchanged()
     """what is done to them"""
 
@@ -289,7 +341,12 @@ FEATURE_SCHEMA = record_schema(
         column("shard", pa.string(), "shard of the sample, for example test/shard-000000"),
         column("picture_sha256", pa.string(), "of the file that was read, before any change"),
         column("status", pa.string(), "ok or error"),
-        column("reason", pa.string(), "what the error was, null without one", nullable=True),
+        column(
+            "reason",
+            pa.string(),
+            "what the error was, or that there is no prompt; else null",
+            nullable=True,
+        ),
         column("network", pa.string(), "label of the network, for example inception-clean"),
         column("tap", pa.int32(), "Inception's tap; 0 where a network has only one"),
         column("places", pa.int32(), "places of the picture that features tell of, one by one"),

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 from schemas.mistakes import bare, kind_at
+from schemas.settings import Settings, read_toml, resolve
 
 
 def parse_overrides(cls: type, words: Sequence[str]) -> dict[str, Any]:
@@ -36,6 +38,20 @@ def merged(tables: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]
         nested = isinstance(before, Mapping) and isinstance(value, Mapping)
         result[key] = merged(before, value) if nested else value  # type: ignore[arg-type]
     return result
+
+
+def read_section(
+    cls: type[Settings], path: Path, section: str, over: Mapping[str, Any], preset: str
+) -> Settings:
+    """A section of a preset with what a command line says otherwise; a ValueError lists mistakes.
+
+    `preset` is named to who gave a file without the section.
+    """
+    tables = read_toml(path).get(section)
+    if not isinstance(tables, dict):
+        raise ValueError(f"{path}: has no [{section}] section; use {preset}, or write one")
+    origin = f"{path} [{section}]" + (" with what the command line sets" if over else "")
+    return resolve(cls, merged(tables, over), origin)
 
 
 def paths(tables: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:

@@ -61,6 +61,8 @@ class ReproduceSettings:
     """further datasets, for rows of the evaluation"""
     sweep: Annotated[str, FILLED] | None = None
     """preset with a [sweep], beside this file, for Tables 2 and 3; none without it"""
+    prompts: tuple[Annotated[str, FILLED], ...] = ()
+    """files of prompts outside the domain, beside this file, on which the heads are judged too"""
     study: bool = True
     """also make a page on which people rate source, target and the first head"""
     pictures: Annotated[int, POSITIVE] = 4

@@ -52,6 +52,12 @@ class Run:
     """plan.parquet"""
     names: FileIdentity | None
     """the names that the plan was made from; null where the prompt has none"""
+    prompts: FileIdentity | None = None
+    """the prompts that the plan was made from; null where all samples share one"""
+    photos: FileIdentity | None = None
+    """photos.parquet, which says which file each sample is; null where pictures are generated"""
+    folder: str | None = None
+    """where these photographs lay when they were planned"""
     part_of: FileIdentity | None = None
     """the plan of the dataset that this one belongs to, as its pilot or as its sources"""
     code: str

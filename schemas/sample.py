@@ -15,9 +15,21 @@ import pyarrow as pa
 
 from schemas.records import column, record_schema, to_row
 
-# Enhanced pictures are a head's; `relume enhance` makes them, and no plan asks for them.
-Stage = Literal["source", "target", "teacher", "enhanced"]
+# Enhanced pictures are a head's; `relume enhance` makes them, and no plan asks for them. A photo is
+# a real picture, read from a folder. Good, bad and mask are a pair of faces, from `relume
+# facepairs`: as given, painted over, and where.
+Stage = Literal["source", "target", "teacher", "enhanced", "photo", "good", "bad", "mask"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
+# Pictures that may be alike in two samples: a photograph that a folder holds twice, two faces of
+# one picture, two faces in one place.
+MAY_REPEAT: frozenset[Stage] = frozenset({"photo", "good", "mask"})
+# What other verbs make out of a dataset, by the verb; no plan asks for these.
+MADE_BY: dict[Stage, str] = {
+    "enhanced": "relume enhance",
+    "good": "relume facepairs",
+    "bad": "relume facepairs",
+    "mask": "relume facepairs",
+}
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 Half = Literal["A", "B"]

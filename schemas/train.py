@@ -13,13 +13,11 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 
 from schemas.head import NetworkSettings, PatchganSettings
-from schemas.overrides import merged
+from schemas.overrides import read_section
 from schemas.settings import (
     FILLED,
     NON_NEGATIVE,
     POSITIVE,
-    read_toml,
-    resolve,
     settings,
     tagged,
 )
@@ -243,8 +241,4 @@ class TrainConfig:
 
 def train_config(path: Path, overrides: Mapping[str, Any]) -> TrainConfig:
     """The [train] section of a preset with what a command line says otherwise."""
-    tables = read_toml(path).get("train")
-    if not isinstance(tables, dict):
-        raise ValueError(f"{path}: has no [train] section; use one of configs/, or write one")
-    origin = f"{path} [train]" + (" with what the command line sets" if overrides else "")
-    return resolve(TrainConfig, merged(tables, overrides), origin)
+    return read_section(TrainConfig, path, "train", overrides, "one of configs/")

@@ -7,7 +7,6 @@ from typing import Any, Literal, TypeAlias
 
 from schemas.run import FileIdentity
 from schemas.settings import as_plain, fingerprint, settings
-from schemas.train import TrainConfig
 
 
 @settings
@@ -18,12 +17,14 @@ class TrainingRecord:
     """which record this is"""
     version: Literal[1] = 1
     """version of this record"""
-    config: TrainConfig
-    """the resolved settings"""
+    config: dict[str, Any]
+    """the resolved settings of what is trained"""
     dataset: str
     """fingerprint of what the dataset was made by"""
     selection: FileIdentity | None
     """the samples that it was confined to"""
+    inputs: dict[str, str] = field(default_factory=dict)
+    """fingerprints of what else is read, by name"""
     processes: int
     """processes that train together"""
     code: str
@@ -34,8 +35,10 @@ class TrainingRecord:
     def must_match(self) -> dict[str, Any]:
         """What a later start may not change: all but how it is told and kept."""
         plain = as_plain(self)
-        del plain["config"]["record"], plain["config"]["data"]["loader_workers"]
-        return {key: plain[key] for key in ("config", "dataset", "selection", "processes")}
+        plain["config"].pop("record", None)
+        plain["config"].get("data", {}).pop("loader_workers", None)
+        fixed = ("config", "dataset", "selection", "inputs", "processes")
+        return {key: plain[key] for key in fixed}
 
     def fingerprint(self) -> str:
         """One number for what may not change."""

@@ -6,10 +6,11 @@ import html
 import json
 from collections.abc import Mapping, Sequence
 
-from schemas.config import ProceduralSettings
+from schemas.generator import ProceduralSettings
 from schemas.lease import ShardDone
+from schemas.photo import FolderSettings
 from schemas.run import Run
-from schemas.sample import SPLITS
+from schemas.sample import MADE_BY, SPLITS
 from shards.datasheet import datasheet, licence_lines
 
 _PROCEDURAL = """\
@@ -20,9 +21,21 @@ _SYNTHETIC = """\
 Every picture is synthetic. A name in a prompt is there to vary the face; no picture is a photograph
 of that person, and none may be taken for one.
 """
+_PHOTOGRAPHS = """\
+These pictures are **photographs**, read from a folder. They may show people, who have rights in
+them. `photos.parquet` tells which file each sample is. They were turned upright, brought to sRGB,
+cut to the square in the middle and resized; `generator.json` says how.
+"""
 _ENHANCED = """\
 These pictures are those of another dataset, put through a head by `relume enhance`. Ids, splits and
 prompts are that dataset's; `generator.json` names the head's weights and what they were made from.
+"""
+_PAIRS = """\
+These are pairs of faces, made by `relume facepairs` out of another dataset: *good* is its picture,
+byte for byte, *bad* the same with one face painted over by an inpainting model, *mask* is white
+where that was. The column `bad_strength` is the noise that was put on the face, 0 to 1. A sample
+whose picture has no such face, or none of use, is a failed row that says why. What the good
+pictures are, photographs or not, and what may be done with them, is told by that other dataset.
 """
 
 
@@ -53,17 +66,15 @@ def _body(
 ) -> list[str]:
     config = run.config
     procedural = isinstance(config.generator, ProceduralSettings)
-    lines = [
-        f"# {config.name}",
-        "",
-        f"Portraits made with Relume, {config.dataset.size_px} x {config.dataset.size_px} px. "
-        "The prompt:",
-        "",
+    photographs = isinstance(config.generator, FolderSettings)
+    size = f"{config.dataset.size_px} x {config.dataset.size_px} px"
+    made = f"Photographs, {size}." if photographs else f"Portraits made with Relume, {size}."
+    lines = [f"# {config.name}", "", made, ""]
+    if config.dataset.prompt:
         # A block of code, so that nothing in a prompt is taken for Markdown or HTML.
-        "    " + " ".join(config.dataset.prompt.split()),
-        "",
-        _PROCEDURAL if procedural else _SYNTHETIC,
-    ]
+        lines[2] += " The prompt:"
+        lines += ["    " + " ".join(config.dataset.prompt.split()), ""]
+    lines.append(_PHOTOGRAPHS if photographs else _PROCEDURAL if procedural else _SYNTHETIC)
     if len(done) < len(shards):
         lines += [
             f"**Incomplete**: {len(done):,} of {len(shards):,} shards exist. "
@@ -93,14 +104,17 @@ def _body(
         )
     if "enhanced" in config.dataset.stages:
         lines += ["", _ENHANCED]
+    if "bad" in config.dataset.stages:
+        lines += ["", _PAIRS]
     num_made = sum(facts.ok for facts in done.values())
     cleaned = {_cell(why): count for why, count in failures.items()}
     return [*lines, *datasheet(run, num_made, cleaned), _HOW_TO_READ]
 
 
 def _goes_on(run: Run) -> str:
-    if "enhanced" in run.config.dataset.stages:
-        return "The same `relume enhance` as before"
+    for stage in run.config.dataset.stages:
+        if stage in MADE_BY:
+            return f"The same `{MADE_BY[stage]}` as before"
     return "`relume generate` on this folder"
 
 
@@ -112,9 +126,10 @@ _HOW_TO_READ = """
 ## Reading it
 
 A sample is `{id}.source.png`, `{id}.target.png` and `{id}.json` in the tar of its shard, as far as
-its dataset has these stages (a head's have `{id}.enhanced.png`). A row of `manifest.parquet` tells
-where in the tar the bytes of each picture lie; `index.json` is a wids index. Training never opens
-the split test.
+its dataset has these stages (a head's have `{id}.enhanced.png`, photographs `{id}.photo.png`, face
+pairs `{id}.good.png`, `{id}.bad.png` and `{id}.mask.png`). A row of `manifest.parquet` tells where
+in the tar the bytes of each picture lie; `index.json` is a wids index. Training never opens the
+split test.
 
 ```python
 from datasets import load_dataset

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from schemas.config import ProceduralSettings
+from schemas.generator import ProceduralSettings
+from schemas.photo import FolderSettings
 from schemas.run import Run
 
 _PERCEIVED = """\
@@ -54,6 +55,25 @@ they ran. Nobody was photographed, asked or paid, and nothing was taken from the
 saved as the model gave it: PNG, without loss, neither cropped nor retouched, and none was chosen by
 its looks. What is published never changes; another plan makes another dataset.
 """
+_PAIRS = """\
+## How it was made
+
+By `relume facepairs`, from a plan that has a row for each of a picture's largest faces: `run.json`
+and `generator.json` have all settings and the hashes of the models' weights. A face was found by
+a detector, its box masked, and painted anew from noise by an inpainting model. What is published
+never changes. The good pictures are another dataset's, whose card says whether they show real
+people, and what may be done with them; the bad ones show them distorted. Do not publish either
+with a name.
+"""
+_PHOTOGRAPHS = """\
+## Whose they are
+
+The photographs were made by others, and often show real people. Relume knows neither their licence
+nor whether anybody agreed: that stands with the collection that they come from. FFHQ's photographs
+bear their photographers' licences one by one, and its makers ask that it is not used to recognise
+people. Captions and audits of them are words of models about real people: keep them with the
+pictures, and publish neither by name.
+"""
 _MOST_REASONS = 8
 
 
@@ -68,6 +88,16 @@ def licence_lines(run: Run) -> list[str]:
 def datasheet(run: Run, num_made: int, failures: Mapping[str, int]) -> Iterator[str]:
     """The sections, for the body of a card; `failures` counts samples by the reason of failing."""
     config = run.config
+    if "bad" in config.dataset.stages:
+        yield "\n## What it is for\n"
+        yield "Training and judging what tells good faces from bad ones, or makes better ones.\n"
+        yield "## What is in it\n"
+        yield from _composition(run, num_made, failures)
+        yield _PAIRS
+        return
+    if isinstance(config.generator, FolderSettings):
+        yield from _of_photographs(run, num_made, failures)
+        return
     procedural = isinstance(config.generator, ProceduralSettings)
     yield "\n## What it is for\n"
     yield (
@@ -88,15 +118,33 @@ def datasheet(run: Run, num_made: int, failures: Mapping[str, int]) -> Iterator[
         yield "".join(licences)
 
 
+def _of_photographs(run: Run, num_made: int, failures: Mapping[str, int]) -> Iterator[str]:
+    """A datasheet that claims nothing about pictures which Relume has not made."""
+    yield "\n## What is in it\n"
+    pictures = " and ".join(f"a {stage}" for stage in run.config.dataset.stages)
+    yield (
+        f"{num_made:,} of {run.plan.rows:,} planned samples: {pictures} each. A sample's split is "
+        "drawn from a hash of its id, which is made of its file's path.\n"
+    )
+    yield from _failed(failures)
+    yield _PHOTOGRAPHS
+
+
 def _composition(run: Run, num_made: int, failures: Mapping[str, int]) -> Iterator[str]:
     dataset, num = run.config.dataset, f"{run.plan.rows:,}"
     pictures = " and ".join(f"a {stage}" for stage in dataset.stages)
     named = ", and a name in the prompt" if dataset.has_names else ", under one prompt"
+    if dataset.has_prompts:
+        named = ", under a prompt of its own"
     yield (
         f"{num_made:,} of {num} planned samples: {pictures} each{named}. A sample's split is drawn "
         "from a hash of its name or, without one, of its id, so no name is in two splits. Nothing "
         "is left out that was made well; nothing refers to anything outside.\n"
     )
+    yield from _failed(failures)
+
+
+def _failed(failures: Mapping[str, int]) -> Iterator[str]:
     total = sum(failures.values())
     if not total:
         yield "No sample failed.\n"

@@ -61,7 +61,8 @@ def plan_of_enhanced(
     facts = {**schema.metadata, CONFIG_KEY: fingerprint(as_plain(config)).encode()}
     data = parquet_bytes(rows.cast(schema.with_metadata(facts)))
     identity = FileIdentity(sha256=sha256(data), rows=rows.num_rows)
-    return replace(run, config=config, plan=identity, part_of=run.plan), data
+    made = replace(run, config=config, plan=identity, part_of=run.plan, photos=None, folder=None)
+    return made, data
 
 
 def _places(shards: pa.ChunkedArray) -> pa.Array:

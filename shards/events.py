@@ -26,6 +26,16 @@ def append(dataset: Path, part: Part, event: Event) -> None:
     filesystem.append_line(events_path(dataset, part), json.dumps(line).encode())
 
 
+def published_s(dataset: Path) -> float | None:
+    """Seconds of the workers that made what is published; None where no event tells of a shard."""
+    taken = [
+        float(event["seconds"])
+        for event in read(dataset)
+        if event.get("kind") == "shard-published" and "seconds" in event
+    ]
+    return sum(taken) if taken else None
+
+
 def read(dataset: Path) -> Iterator[dict[str, Any]]:
     """All events of a dataset; a line that a crash cut short is left out."""
     for path in sorted(dataset.glob("events*.jsonl")):

@@ -14,15 +14,18 @@ MANIFEST = "manifest.parquet"
 INDEX = "index.json"
 CARD = "README.md"
 TRUTH = "truth.parquet"
+PHOTOS = "photos.parquet"
 OWNERS = "owners"
 QUARANTINE = "quarantine"
 WHY = "why.json"
 OPENINGS = "openings.jsonl"
+FACEPAIRS = "facepairs.json"
 
 
 _EVENTS = re.compile(r"events(-\d+-of-\d+)?\.jsonl")
 # The staging folder's name begins with a dot, as do those that a file server leaves.
-_KNOWN = {RUN, GENERATOR, PLAN, MANIFEST, INDEX, CARD, TRUTH, OWNERS, QUARANTINE, OPENINGS}
+_DERIVED = {MANIFEST, INDEX, CARD, FACEPAIRS}
+_KNOWN = {RUN, GENERATOR, PLAN, TRUTH, PHOTOS, OWNERS, QUARANTINE, OPENINGS, *_DERIVED}
 
 
 def is_known(name: str) -> bool:

@@ -58,6 +58,10 @@ class _Claim:
     holder: Holder
 
 
+class Held(ValueError):
+    """Another driver writes, or was killed so lately that it might."""
+
+
 class OwnerLost(CannotGoOn):
     """Another driver took this one for dead and publishes in its place."""
 
@@ -66,7 +70,7 @@ class Owner:
     """The right to publish into a part of a dataset, kept alive while the block runs."""
 
     def __init__(self, dataset: Path, part: Part = WHOLE, *, silent_s: float = SILENT_S) -> None:
-        """Take the right; ValueError tells who has it."""
+        """Take the right; Held tells who has it."""
         self.part = part
         self.took_over: list[Holder] = []
         self._dataset, self._silent_s = dataset, silent_s
@@ -119,13 +123,13 @@ class Owner:
                 continue  # another driver was faster: look again who it is
             try:
                 self._refuse_living(but=claim)
-            except ValueError:
+            except Held:
                 self._write(self.part, generation + 1, _myself(released=True))
                 raise
             return claim
 
     def _refuse_living(self, but: _Claim | None = None) -> None:
-        """ValueError if a living driver holds a part that overlaps; dead ones lose theirs."""
+        """Held if a living driver has a part that overlaps; dead ones lose theirs."""
         for claim in _newest(_read_claims(self._folder)).values():
             if claim.holder.released or not claim.part.overlaps(self.part):
                 continue
@@ -133,7 +137,7 @@ class Owner:
                 continue
             silent_s = filesystem.server_time(self._dataset) - claim.path.stat().st_mtime
             if not _is_gone(claim.holder) and silent_s < self._silent_s:
-                raise ValueError(self._who_holds(claim, silent_s))
+                raise Held(self._who_holds(claim, silent_s))
             if self._write(claim.part, claim.generation + 1, _myself(released=True)):
                 self.took_over.append(claim.holder)
 

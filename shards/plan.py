@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,8 +13,10 @@ import pyarrow.compute as pc
 
 from schemas.config import DatasetConfig, SplitSettings
 from schemas.name import NAME_SCHEMA
+from schemas.prompt import PROMPT_SCHEMA
 from schemas.records import check_record
 from schemas.sample import (
+    MADE_BY,
     SPLITS,
     Half,
     PlannedSample,
@@ -44,16 +46,35 @@ class _Subject(NamedTuple):
     key: str  # what its split depends on: the name, so that all its samples stay together
     name: str | None
     nconst: str | None
+    prompt: str | None = None  # where it has one of its own
 
 
-def make_plan(config: DatasetConfig, names: pa.Table | None, origin: str = "names") -> pa.Table:
-    """The plan of a dataset; `names` where its prompt asks for them, the first ones are taken."""
-    if "enhanced" in config.dataset.stages:
-        raise ValueError(
-            f"dataset.{config.name}.stages = {list(config.dataset.stages)}: enhanced pictures are "
-            "not planned; relume enhance makes them out of a dataset"
-        )
-    subjects = _named(config, names, origin) if config.dataset.has_names else _unnamed(config)
+def make_plan(
+    config: DatasetConfig,
+    names: pa.Table | None,
+    origin: str = "names",
+    photos: Sequence[str] | None = None,
+    prompts: pa.Table | None = None,
+) -> pa.Table:
+    """The plan of a dataset; `names` where its prompt asks for them, the first ones are taken.
+
+    `prompts` likewise, where each sample has one of its own; `photos` are the ids of its samples
+    where these are photographs of a folder.
+    """
+    for stage in config.dataset.stages:
+        if stage in MADE_BY:
+            raise ValueError(
+                f"dataset.{config.name}.stages = {list(config.dataset.stages)}: {stage} pictures "
+                f"are not planned; {MADE_BY[stage]} makes them out of a dataset"
+            )
+    if photos is not None:
+        subjects = [_Subject(one, one, None, None) for one in photos]
+    elif config.dataset.has_prompts:
+        subjects = _prompted(config, prompts, origin)
+    elif config.dataset.has_names:
+        subjects = _named(config, names, origin)
+    else:
+        subjects = _unnamed(config)
     ranks = _train_ranks(config, subjects)
     rows = []
     for split in SPLITS:
@@ -142,7 +163,9 @@ def _planned(
     config: DatasetConfig, subject: _Subject, split: Split, position: int, ranks: dict[str, int]
 ) -> PlannedSample:
     number, index = divmod(position, config.dataset.shard_size)
-    prompt = config.dataset.prompt.format(name=subject.name)
+    prompt = subject.prompt
+    if prompt is None:
+        prompt = config.dataset.prompt.format(name=subject.name)
     return PlannedSample(
         id=subject.id,
         split=split,
@@ -176,6 +199,25 @@ def _train_ranks(config: DatasetConfig, subjects: list[_Subject]) -> dict[str, i
 def _unnamed(config: DatasetConfig) -> list[_Subject]:
     ids = (f"{config.name}-{number:06d}" for number in range(config.dataset.count))
     return [_Subject(sample_id, sample_id, None, None) for sample_id in ids]
+
+
+def _prompted(config: DatasetConfig, prompts: pa.Table | None, origin: str) -> list[_Subject]:
+    if prompts is None:
+        raise ValueError(f"dataset.{config.name}.prompt asks for prompts; give them with --prompts")
+    check_record(prompts.schema, PROMPT_SCHEMA, origin)
+    if prompts.num_rows < config.dataset.count:
+        raise ValueError(
+            f"{origin}: has {prompts.num_rows} prompts, dataset.{config.name} asks for "
+            f"{config.dataset.count}; choose more with relume prompts --count, or lower it with "
+            "--dataset.count"
+        )
+    rows = prompts.slice(0, config.dataset.count).to_pylist()
+    for row in rows:
+        if not re.fullmatch(_NCONST, row["id"]):
+            raise ValueError(
+                f"{origin}: id {row['id']!r}: may only have letters, digits, - and _, at most 64"
+            )
+    return [_Subject(row["id"], row["prompt"], None, None, row["prompt"]) for row in rows]
 
 
 def _named(config: DatasetConfig, names: pa.Table | None, origin: str) -> list[_Subject]:

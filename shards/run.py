@@ -75,7 +75,7 @@ def publish_run(dataset: Path, run: Run, plan: bytes) -> bool:
     if same:
         # Another version of pyarrow writes the same rows as other bytes.
         now["plan"] = before["plan"]
-    fixed = ("config", "plan", "names", "part_of")
+    fixed = ("config", "plan", "names", "prompts", "photos", "part_of")
     different = differences({key: before[key] for key in fixed}, {key: now[key] for key in fixed})
     if different:
         raise ValueError(
@@ -151,7 +151,7 @@ def _publish_plan(path: Path, plan: bytes) -> bool:
 
 def _refuse_foreign(folder: Path) -> None:
     """A new dataset does not begin among somebody's files; a killed `plan` may have left some."""
-    ours = {layout.PLAN, layout.QUARANTINE, filesystem.STAGING}
+    ours = {layout.PLAN, layout.PHOTOS, layout.QUARANTINE, filesystem.STAGING}
     if folder.is_dir():
         foreign = sorted(path.name for path in folder.iterdir() if path.name not in ours)
         if foreign:

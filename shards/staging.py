@@ -58,12 +58,19 @@ class ShardStage:
         self._samples: list[Sample] = []
         self._finished = False
 
-    def add(self, planned: PlannedSample, pictures: Mapping[Stage, Picture]) -> None:
-        """Append a sample with one picture for each stage."""
+    def add(
+        self,
+        planned: PlannedSample,
+        pictures: Mapping[Stage, Picture],
+        strengths: Mapping[Stage, float] | None = None,
+    ) -> None:
+        """Append a sample with one picture for each stage; `strengths` where each has its own."""
+        strengths = strengths or {}
         images = {
             stage: replace(
                 shared,
                 seed=planned.seeds[stage],
+                strength=strengths.get(stage, shared.strength),
                 offset=self._append(layout.picture_member(planned.id, stage), pictures[stage].png),
                 bytes=len(pictures[stage].png),
                 sha256=pictures[stage].sha256,

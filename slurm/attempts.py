@@ -134,7 +134,8 @@ def why_not_again(attempts: Sequence[Attempt], limits: SlurmSettings) -> str | N
     if failed < limits.max_failures:
         return None
     last = [one for one in counted if one.ended in _COUNTED][-1]
-    return f"{failed} attempts in a row saved nothing new; the last one: {told(last)}"
+    counted_as = "1 attempt" if failed == 1 else f"{failed} attempts in a row"
+    return f"{counted_as} saved nothing new; the last one: {told(last)}"
 
 
 def told(attempt: Attempt) -> str:

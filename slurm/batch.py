@@ -56,8 +56,8 @@ def end(
         return 0
     if attempt.ended != "lost":  # the first rank has decided already
         return code or 1
-    job = find_job(incarnation.raw_id)
-    if job is None or not job.running:
+    job = find_job(incarnation.job)
+    if job is None or not (job.running or job.cut_off) or job.restarts > incarnation.restarts:
         return code or 1  # cancelled or requeued while the ranks ended
     if unseen:
         why, wrong_input = f"{unseen}; use a disk that all nodes see, or leave that node out", False
@@ -83,9 +83,10 @@ def last_words(run: Path, incarnation: Incarnation, code: int) -> tuple[str, boo
         json.loads(path.read_bytes()) for path in (run / FOLDER / ERRORS).glob(name)
     ]
     # One that says what is wrong, rather than one that only lost the others.
-    words.sort(key=lambda one: (not one["clear"], one["time"]))
+    words.sort(key=lambda one: (not one["clear"], one["lost"], one["time"]))
     killed = code - 128 if code > 128 else 0
-    if killed and not any(one["clear"] for one in words):
+    # Where one fails, srun ends the others: their signal says nothing.
+    if killed and all(one["lost"] for one in words):
         perhaps = ", perhaps out of memory (slurm.memory_gb)" if killed == 9 else ""
         return f"a process was ended by signal {killed}{perhaps}", False
     if words:

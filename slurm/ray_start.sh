@@ -21,8 +21,10 @@ end_ray() {
 trap end_ray EXIT
 
 mapfile -t nodes < <(scontrol show hostnames "$SLURM_JOB_NODELIST")
-# By address: a name may mean another network to Ray than it does to the shell.
-address=$(getent ahostsv4 "${nodes[0]}" | awk 'NR == 1 {print $1}')
+# By address: a name may mean another network to Ray than it does to the shell. Not 127.0.1.1, which
+# some hosts have for their own name: no other node would find it.
+address=$(getent ahostsv4 "${nodes[0]}" | awk '$1 !~ /^127[.]/ {print $1; exit}')
+if [ -z "$address" ]; then address=$(hostname -I | awk '{print $1}'); fi
 export RAY_ADDRESS=$address:$base
 DASHBOARD=http://$address:$((base + 1))
 

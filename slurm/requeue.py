@@ -33,10 +33,8 @@ ERRORS = "errors"
 class Incarnation:
     """Which job this process belongs to, and for the how-manyeth time."""
 
-    raw_id: str
-    """id that scontrol requeues"""
     job: str
-    """id as a person says it: 12 or 12_3"""
+    """id as a person says it: 12 or 12_3; the number alone also names the array of its last job"""
     index: int
     """place in the array, 0 without one"""
     restarts: int
@@ -48,7 +46,6 @@ class Incarnation:
         array, index = environment.get("SLURM_ARRAY_JOB_ID"), environment.get("SLURM_ARRAY_TASK_ID")
         raw = environment["SLURM_JOB_ID"]
         return cls(
-            raw_id=raw,
             job=raw if array is None else f"{array}_{index}",
             index=int(index or 0),
             restarts=int(environment.get("SLURM_RESTART_COUNT", 0)),
@@ -92,7 +89,7 @@ class Supervised:
         # Slurm signals every process of a step, and so the commands that ask and requeue as well.
         for number in (signal.SIGTERM, signal.SIGUSR2, signal.SIGCONT):
             signal.signal(number, signal.SIG_IGN)
-        job = find_job(incarnation.raw_id)
+        job = find_job(incarnation.job)
         how = stopped_by(job, incarnation.restarts)
         attempts.end(attempt, how)
         print(f"saved step {attempt.saved_step}; {how}", flush=True)
@@ -133,7 +130,9 @@ def stopped_by(job: Job | None, restarts: int) -> How:
         return "cancelled"
     if job.running:
         return "preempted" if job.preempted else "time limit"
-    return "requeued" if job.restarts > restarts else "cancelled"
+    if job.restarts > restarts:
+        return "requeued"
+    return "preempted" if job.cut_off else "cancelled"
 
 
 def again_or_give_up(
@@ -143,9 +142,9 @@ def again_or_give_up(
     why = why_not_again(attempts.of(incarnation.job), limits)
     if why is None:
         done = subprocess.run(
-            ["scontrol", "requeue", incarnation.raw_id], capture_output=True, text=True, check=False
+            ["scontrol", "requeue", incarnation.job], capture_output=True, text=True, check=False
         )
-        job = None if done.returncode == 0 else find_job(incarnation.raw_id)
+        job = None if done.returncode == 0 else find_job(incarnation.job)
         if done.returncode == 0 or (job is not None and job.restarts > incarnation.restarts):
             print(f"requeued after attempt {attempt.restarts + 1}", flush=True)
             return
@@ -191,6 +190,7 @@ def tell_error(run: Path, incarnation: Incarnation, place: Place, error: BaseExc
         # Wrong input stays wrong however often it is tried.
         "wrong_input": isinstance(error, ValueError),
         "clear": isinstance(error, ValueError | CannotGoOn) and not isinstance(error, LostContact),
+        "lost": isinstance(error, LostContact),
     }
     folder = run / FOLDER / ERRORS
     filesystem.make_folder(folder)

@@ -42,6 +42,8 @@ class Job:
     reason: str
     exit_code: str
     nodes: str
+    cut_off: bool = False
+    """whether preemption ended it at once, as PreemptMode=CANCEL does where there is no grace"""
 
     @property
     def outstanding(self) -> bool:
@@ -94,14 +96,35 @@ def refuse_impossible(wanted: SlurmSettings) -> None:
             "slurm.partition: is missing, and this site has no default; "
             f"known here: {', '.join(sorted(partitions))}"
         )
-    if name not in partitions:
-        raise ValueError(
-            f"slurm.partition = {name!r}: unknown here; {nearest(name, list(partitions))}"
-        )
-    _refuse_too_long(wanted, name, partitions[name])
-    nodes = [one for one in _lines(["scontrol", "show", "node", "--oneliner"]) if _in(one, name)]
-    if nodes:
-        _refuse_too_much(wanted, name, nodes)
+    # Of several, Slurm takes the first that will do.
+    names = name.split(",")
+    for one in names:
+        if one not in partitions:
+            raise ValueError(
+                f"slurm.partition = {name!r}: {one!r} is unknown here; "
+                f"{nearest(one, list(partitions))}"
+            )
+    nodes = _lines(["scontrol", "show", "node", "--oneliner"])
+    refused = [_refusal(wanted, one, partitions[one], nodes) for one in names]
+    if all(refused):
+        raise ValueError(refused[0])
+
+
+def _refusal(
+    wanted: SlurmSettings,
+    name: str,
+    partition: Mapping[str, str],
+    nodes: Sequence[Mapping[str, str]],
+) -> str | None:
+    """What a partition could never give, or None."""
+    try:
+        _refuse_too_long(wanted, name, partition)
+        mine = [one for one in nodes if _in(one, name)]
+        if mine:
+            _refuse_too_much(wanted, name, mine)
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 def _refuse_too_long(wanted: SlurmSettings, name: str, partition: Mapping[str, str]) -> None:
@@ -169,6 +192,7 @@ def _job(job: str, fields: Mapping[str, str]) -> Job:
         reason=fields.get("Reason", ""),
         exit_code=fields.get("ExitCode", ""),
         nodes=fields.get("NodeList", ""),
+        cut_off=fields.get("PreemptTime", "None") == fields.get("EndTime"),
     )
 
 

@@ -42,6 +42,14 @@ def outstanding_job(folder: Path) -> Job | None:
     return None
 
 
+def status_of(folder: Path, job: str) -> JobStatus:
+    """How one of the jobs that were submitted for a run stands; Slurm is asked for it alone."""
+    line, run = next(
+        (line, run) for line in submitted(folder) for one, run in _jobs(line) if one == job
+    )
+    return _status(folder, line["name"], job, run)
+
+
 def statuses(folder: Path) -> list[JobStatus]:
     """Every job that was submitted for a run or a sweep, the oldest first."""
     return [
@@ -75,7 +83,7 @@ def _status(folder: Path, name: str, job: str, run: Path) -> JobStatus:
         attempts=len(attempts),
         saved_step=max((one.saved_step for one in attempts), default=0),
         nodes=found.nodes if found and found.running else "",
-        last_error=_last_error(folder, found, attempts),
+        last_error=error_of(folder, found, attempts),
         log=log_path(folder, job),
     )
 
@@ -91,14 +99,17 @@ def _state(found: Job | None, last: Attempt | None) -> str:
     return last.ended
 
 
-def _last_error(folder: Path, found: Job | None, attempts: list[Attempt]) -> str:
+def error_of(folder: Path, found: Job | None, attempts: list[Attempt]) -> str:
+    """What is wrong with a job as it stands; nothing of errors that a later attempt overcame."""
     if found is not None and found.exit_code == _NO_LOG and not found.outstanding:
         return f"could not write its log: the nodes do not see {folder}; use a shared folder"
-    running = found is not None and found.outstanding
-    past = attempts[:-1] if running and attempts and attempts[-1].ended == "lost" else attempts
-    wrong = [one for one in past if one.ended in ("lost", "failed", "given up")]
-    if wrong:
-        return told(wrong[-1])
+    ended = list(attempts)
+    if ended and found is not None and found.running and ended[-1].ended == "lost":
+        now = ended.pop()
+        if now.progressed:  # whatever was wrong before no longer is
+            return ""
+    if ended and ended[-1].ended in ("lost", "failed", "given up"):
+        return told(ended[-1])
     if found is not None and found.state in ("FAILED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY"):
         return _in_log(log_path(folder, found.id)) or f"{found.state}, {found.exit_code}"
     return ""

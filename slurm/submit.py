@@ -5,6 +5,7 @@ What a job does is handed in; here is only how it is asked for. The only importe
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -51,6 +52,14 @@ class JobRequest:
     at_once: int | None = None
     """how many of an array may run at once; None where it is no array"""
 
+    def __post_init__(self) -> None:
+        """ValueError for a place that Slurm would read otherwise."""
+        if "%" in str(self.folder):
+            raise ValueError(
+                f"{self.folder}: Slurm puts a number in the place of what follows %; "
+                "choose a folder without it"
+            )
+
     @property
     def logs(self) -> Path:
         """The folder of scripts and logs, named by the job."""
@@ -58,8 +67,12 @@ class JobRequest:
 
     @property
     def list_of_runs(self) -> Path:
-        """The file that tells a job of an array which run is its own."""
-        return self.folder / FOLDER / f"{self.name}.runs"
+        """The file that tells a job of an array which run is its own.
+
+        Another one for other runs: a job of an earlier array may be requeued by hand.
+        """
+        digest = hashlib.sha256("\n".join(map(str, self.runs)).encode()).hexdigest()
+        return self.folder / FOLDER / f"{self.name}-{digest[:8]}.runs"
 
     @property
     def limits(self) -> Path:
@@ -200,16 +213,25 @@ def _environment(request: JobRequest) -> list[str]:
     settings = request.settings
     # Slurm signals the script as well, and it has to outlive its ranks.
     lines = ["trap '' TERM"]
-    lines += [f"module load {shlex.quote(name)}" for name in settings.modules]
+    for name in settings.modules:
+        load = f"module load {shlex.quote(name)}"
+        lines.append(_or_told(load, f"module {name}", "modules"))
     lines += [f"export {key}={shlex.quote(value)}" for key, value in settings.environment.items()]
     lines.append(f"export PYTHONPATH={_quoted(request.folder / CODE)}")
-    if not settings.wrapper:
-        python = shlex.quote(settings.python or sys.executable)
-        lines.append(
-            f"[ -x {python} ] || "
-            f"{{ echo 'error: '{python}' is not on '$(hostname)', see slurm.python'; exit 1; }}"
-        )
+    if settings.wrapper:
+        first = settings.wrapper[0]
+        lines.append(_or_told(f"command -v {shlex.quote(first)} >/dev/null", first, "wrapper"))
+    else:
+        python = settings.python or sys.executable
+        lines.append(_or_told(f"[ -x {shlex.quote(python)} ]", python, "python"))
     return lines
+
+
+def _or_told(command: str, what: str, setting: str) -> str:
+    """A line that ends the script where a command fails, and says what is not on that node."""
+    told = shlex.quote(f"error: {what} is not on ")
+    see = shlex.quote(f", see slurm.{setting}")
+    return f"{command} || {{ echo {told}$(hostname){see}; exit 1; }}"
 
 
 def _python(request: JobRequest) -> str:

@@ -161,7 +161,9 @@ def _savings(found: Sequence[Saving]) -> Table:
 
 def _timings(timings: Sequence[Timing], device: str) -> Table:
     rows = []
-    for one in timings:
+    # All sizes of a row together, rows and sizes in the order in which they were asked for.
+    names = list(dict.fromkeys(one.what for one in timings))
+    for one in sorted(timings, key=lambda one: names.index(one.what)):
         middle, low, high = median_interval(one.seconds)
         joules = one.joules_per_picture
         rows.append(
@@ -194,19 +196,23 @@ def _break_even(found: Sequence[Saving], costs: Costs) -> Table:
     data, training = costs.data_gpu_hours, costs.training_gpu_hours
     lacking = [
         option
-        for option, hours in (("--data-gpu-hours", data), ("--training-gpu-hours", training))
+        for option, hours in (
+            ("--data (or --data-gpu-hours)", data),
+            ("--run (or --training-gpu-hours)", training),
+        )
         if hours is None
     ]
     spent_s = 3600 * ((data or 0.0) + (training or 0.0))
     rows = []
     for one in found:
         saved_s = one.teacher_s - one.road_s
-        told = "not known" if lacking else f"{spent_s / saved_s:,.0f}" if saved_s > 0 else "never"
+        # What saves nothing pays back no hours, however many they were.
+        told = "never" if saved_s <= 0 else "not known" if lacking else f"{spent_s / saved_s:,.0f}"
         rows.append((f"{one.size_px} px", _seconds(one.teacher_s), _seconds(one.road_s), told))
     spent = (
         f"Give {' and '.join(lacking)} to see it."
         if lacking
-        else f"{data:,.1f} GPU-hours for the dataset and {training:,.1f} for training."
+        else f"{_hours(data)} GPU-hours for the dataset and {_hours(training)} for training."
     )
     return Table(
         title="Pictures until the head has paid for itself",
@@ -215,6 +221,12 @@ def _break_even(found: Sequence[Saving], costs: Costs) -> Table:
         num_words=1,
         note=f"Each: seconds of a picture in the best batch. {spent}",
     )
+
+
+def _hours(hours: float | None) -> str:
+    """A laptop's few minutes are no 0.0 hours."""
+    hours = hours or 0.0
+    return f"{hours:,.1f}" if hours >= 1 or not hours else f"{hours:.2g}"
 
 
 def _paper() -> Table:

@@ -55,7 +55,7 @@ def evaluate(
         "kept": kept,
         "eigenvalues": eigenvalues,
     }
-    against = references(compared.shown)
+    against = references(compared.beside_target)
     tables = {
         reference: {
             _of(one): gaps(evidence, *one, reference, **how)  # type: ignore[arg-type]
@@ -87,13 +87,23 @@ def evaluate(
         same_prompts=same,
         nearness={
             reference: {
-                row: nearness(evidence, row, reference, compared.headline, with_cmmd=with_cmmd)
+                row: nearness(
+                    evidence,
+                    row,
+                    reference,
+                    compared.headline,
+                    with_cmmd=with_cmmd,
+                    draws=settings.draws,
+                    seed=settings.seed,
+                    kept=kept,
+                )
                 for row in evidence.rows
                 if row != reference
             }
             for reference in against
         },
-        looks={row: looks(evidence, row, list(compared.networks)) for row in evidence.rows},
+        looks={row: looks(evidence, row, list(compared.networks)) for row in compared.shown},
+        blocks=compared.blocks,
         drift=drift,
         speeds=_speeds(compared, store),
         consistency=found,
@@ -125,11 +135,11 @@ def _evidence(
     identity = fingerprint(
         {
             "ids": ids,
-            "looks": {row: dict(compared.covered[row].by_label) for row in compared.shown},
+            "looks": {row: dict(compared.covered[row].by_label) for row in compared.beside_target},
         }
     )
     in_a = np.array([one["half"] == "A" for one in kept])
-    return Evidence(compared.shown, in_a, features, identity), ids
+    return Evidence(compared.beside_target, in_a, features, identity), ids
 
 
 def _left_out(compared: Compared, store: Path) -> dict[str, str]:
@@ -235,7 +245,7 @@ def _consistency(
     explained = {
         row.name: explained_by(flat(row.name), sources, targets, draws=draws, seed=seed)
         for row in compared.rows
-        if row.kind in ("head", "filter", "folder")
+        if row.kind in ("head", "filter", "folder") and row.block is None
     }
     return found, explained
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 from metrics.gap import GapRow, GapTable
+from metrics.subsampling import Estimate, estimate
 from schemas.evaluate import SOURCE
 from tasks.evaluate_row_tables import (
+    block_tables,
     consistency_table,
     drift_table,
     making_table,
@@ -31,7 +35,7 @@ def tables_of(told: Evaluation) -> list[Table]:
     """All tables, the headline's first."""
     tables = [_headline(told, reference) for reference in told.gaps]
     tables += [_others(told, reference) for reference in told.gaps]
-    tables.append(pictures_table(told))
+    tables += [pictures_table(told), *block_tables(told)]
     tables += [_taps(told)] if _num_taps(told) > 1 else []
     tables.append(_same_prompts(told))
     if told.drift:
@@ -106,10 +110,12 @@ def _others(told: Evaluation, reference: str) -> Table:
     head = ["row", "KID x 1000", "precision", "recall"] + (["CMMD"] if with_cmmd else [])
     for what in further:
         head += [f"{distance_name(told, what)}-infinity", "closure"]
+    digits = decimals(1000 * max(abs(one.kid.value) for one in near.values()))
     rows = []
     for name, one in near.items():
-        cells = [named(told, name), number(1000 * one.kid), number(one.precision)]
-        cells += [number(one.recall)] + ([number(one.cmmd)] if with_cmmd else [])
+        cells = [named(told, name), within(_thousandfold(one.kid), digits)]
+        cells += [_share(one.precision), _share(one.recall)]
+        cells += [within(one.cmmd, 3)] if with_cmmd else []
         for what in further:
             row = _row(told.gaps[reference][what], name)
             cells += [within(row.infinity, decimals(row.distance.value)), within(row.closure)]
@@ -121,8 +127,18 @@ def _others(told: Evaluation, reference: str) -> Table:
         rows=tuple(rows),
         num_words=1,
         note=f"KID, precision and recall (k = 3) by the features of {of}, on other prompts, both "
-        "ways averaged. Compare precision and recall within a column only.",
+        "ways averaged, with intervals of 95 % over prompts. Precision and recall grow with the "
+        "number of prompts: compare them within a column only.",
     )
+
+
+def _share(one: Estimate) -> str:
+    """With its interval, unless a quarter of the prompts was too small to tell one."""
+    return number(one.value) if math.isnan(one.error) else within(one, 3)
+
+
+def _thousandfold(one: Estimate) -> Estimate:
+    return estimate(1000 * one.value, 1000 * one.error)
 
 
 def _taps(told: Evaluation) -> Table:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from models.heads.folder import WEIGHTS, read_config
 from models.heads.head import Head
-from models.heads.hub import find_head, is_hub_id
+from models.heads.hub import find_head
 from schemas.evaluate import DatasetRow
 from tasks.evaluated_dataset import Dataset
 
@@ -21,9 +21,10 @@ def place_of_head(name: str, head: str, root: Path) -> Path:
     place = root / head
     if place.is_dir():
         return place.absolute()
-    if not is_hub_id(head):
-        raise ValueError(f"row {name!r}: {place}: is no folder of a head; correct the path")
-    return find_head(head, "main")
+    try:
+        return find_head(head, "main", place)
+    except ValueError as error:
+        raise ValueError(f"row {name!r}: {error}") from None
 
 
 def head_flags(name: str, place: Path, head: Head, data: Dataset) -> tuple[str, ...]:
@@ -60,6 +61,8 @@ def maker_flags(row: DatasetRow, dataset: Dataset, data: Dataset, root: Path) ->
 
 def _profile(data: Dataset) -> tuple[str, str, str]:
     generator = data.run.config.generator
+    if generator.kind == "folder":
+        raise ValueError(f"{data.folder}: holds photographs, of which no head is judged")
     profile = "procedural" if generator.kind == "procedural" else generator.profile
     source = data.run.config.stage["source"]
     return profile, source.model, source.revision

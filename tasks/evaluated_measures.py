@@ -18,12 +18,12 @@ from pydantic import TypeAdapter
 from metrics.frechet import Eigenvalues, numpy_eigenvalues
 from metrics.gap import GapTable, Halves, gap_table, square_root_slack
 from metrics.identity import IdentityKept, identity_kept
-from metrics.kernels import cmmd, whole_kid
-from metrics.neighbours import precision_recall
+from metrics.kernel_gap import cmmd_gap, kid_gap
+from metrics.neighbour_gap import neighbour_gap
 from metrics.same_prompts import SamePromptRow, same_prompt_rows
 from metrics.subsampling import Estimate, estimate
 from schemas.evaluate import SOURCE, TARGET, TEACHER
-from schemas.measure import ONLY_TAP
+from schemas.measure import ONLY_TAP, PROMPTED
 from schemas.settings import fingerprint
 from shards import filesystem
 from shards.encoding import json_bytes
@@ -63,10 +63,10 @@ class Evidence:
 class Nearness:
     """How near a row is to a reference on other prompts, without taking features for Gaussians."""
 
-    kid: float
-    precision: float
-    recall: float
-    cmmd: float | None
+    kid: Estimate
+    precision: Estimate
+    recall: Estimate
+    cmmd: Estimate | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,24 +145,38 @@ def check_triangles(rows: Sequence[SamePromptRow], what: str) -> None:
 
 
 def nearness(
-    evidence: Evidence, row: str, reference: str, headline: tuple[str, int], *, with_cmmd: bool
+    evidence: Evidence,
+    row: str,
+    reference: str,
+    headline: tuple[str, int],
+    *,
+    with_cmmd: bool,
+    draws: int,
+    seed: int,
+    kept: Path,
 ) -> Nearness:
     """KID, precision and recall by the headline's features, and CMMD by CLIP's."""
 
-    def both_ways(label: str, tap: int) -> list[tuple[Arrays, Arrays]]:
-        one, other = evidence.halves(row, label, tap), evidence.halves(reference, label, tap)
-        return [(_whole(x), _whole(y)) for x, y in ((one.a, other.b), (one.b, other.a))]
+    def halves(name: str, label: str, tap: int) -> Halves:
+        found = evidence.halves(name, label, tap)
+        return Halves(_whole(found.a), _whole(found.b))
 
-    ways = both_ways(*headline)
-    among = [precision_recall(*way) for way in ways]
-    return Nearness(
-        kid=float(np.mean([whole_kid(*way) for way in ways])),
-        precision=float(np.mean([one.precision for one in among])),
-        recall=float(np.mean([one.recall for one in among])),
-        cmmd=float(np.mean([cmmd(*way) for way in both_ways("cmmd", ONLY_TAP)]))
-        if with_cmmd
-        else None,
-    )
+    def compute() -> Nearness:
+        one, other = halves(row, *headline), halves(reference, *headline)
+        among = neighbour_gap(one, other, draws=draws, seed=seed)
+        in_clip = None
+        if with_cmmd:
+            seen = halves(row, "cmmd", ONLY_TAP), halves(reference, "cmmd", ONLY_TAP)
+            in_clip = cmmd_gap(*seen, draws=draws, seed=seed)
+        return Nearness(
+            kid=kid_gap(one, other, draws=draws, seed=seed),
+            precision=among.precision,
+            recall=among.recall,
+            cmmd=in_clip,
+        )
+
+    key = {"near": [row, reference, *headline], "cmmd": with_cmmd, "draws": draws, "seed": seed}
+    return _kept(kept, {**key, "of": evidence.identity}, Nearness, compute)
 
 
 def looks(evidence: Evidence, row: str, labels: Sequence[str]) -> Looks:
@@ -170,6 +184,16 @@ def looks(evidence: Evidence, row: str, labels: Sequence[str]) -> Looks:
     means: dict[str, Estimate] = {}
     if "clip_iqa" in labels:
         means["clip_iqa"] = _mean(evidence.features(row, "clip_iqa", ONLY_TAP)[:, 0])
+    if "face_score" in labels:
+        scores = evidence.features(row, "face_score", ONLY_TAP)[:, 0]
+        means["face_score"] = _mean(scores)
+        means["faces_scored"] = _mean(np.isfinite(scores))
+    for label in PROMPTED:
+        if label in labels:
+            values = evidence.features(row, label, ONLY_TAP)
+            means[label] = _mean(values[:, 0])
+            means[f"{label}_prompted"] = _mean(np.isfinite(values[:, 0]))
+            means[f"{label}_cut"] = _mean(values[:, 1])
     if "pairs" in labels:
         values = evidence.features(row, "pairs", ONLY_TAP)
         names = (*PAIRS, *PAIRS_LPIPS)[: values.shape[1]]

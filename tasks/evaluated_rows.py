@@ -5,7 +5,8 @@ Everything that can be refused before a picture is looked at is refused here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -23,7 +24,16 @@ from schemas.evaluate import (
     HeadRow,
     RowSettings,
 )
-from schemas.measure import ByHead, Change, Look, SeenBy, Unchanged, View, label_of
+from schemas.measure import (
+    ByHead,
+    Change,
+    Look,
+    SeenBy,
+    TextureSettings,
+    Unchanged,
+    View,
+    label_of,
+)
 from schemas.sample import Split, Stage
 from schemas.settings import as_plain, fingerprint
 from shards.encoding import sha256
@@ -41,7 +51,8 @@ from tasks.evaluated_heads import (
     place_of_head,
 )
 from tasks.feature_networks import weights_of
-from tasks.look_places import LookPlace, file_of
+from tasks.look_places import LookPlace, file_of, size_of
+from tasks.published_pictures import Undecodable
 
 # How a row is marked, and what that means.
 OTHER_SIZE = "other size"
@@ -67,6 +78,8 @@ class Row:
     folder: Path | None = None
     head: Path | None = None
     flags: tuple[str, ...] = ()
+    # None where it is compared with the sources and targets.
+    block: str | None = None
     facts: Mapping[str, Any]
     seconds: float | None = None
     audit: Path | None = None
@@ -138,10 +151,24 @@ def asked_row(row: RowSettings, data: Dataset, root: Path, split: Split) -> Row:
         audit = None if row.audit is None else root / row.audit
         made = _of_dataset(row.name, "dataset", dataset, row.stage, audit=audit)
         flags = (*_size_flag(dataset, data), *maker_flags(row, dataset, data, root))
-        return replace(made, seconds=row.seconds_per_picture, flags=flags)
+        return replace(made, seconds=row.seconds_per_picture, flags=flags, block=row.block)
     if isinstance(row, FolderRow):
         return _folder_row(row, data, root)
     return filter_row(row, data, None)
+
+
+def refuse_sizes(rows: Sequence[Row], settings: EvaluateSettings) -> None:
+    """ValueError where a network that looks at places is to compare pictures of two sizes."""
+    if not any(isinstance(one, TextureSettings) for one in settings.network):
+        return
+    for row in rows:
+        if OTHER_SIZE in row.flags:
+            side = row.dataset.run.config.dataset.size_px
+            told = f"the sources have {side} px" if row.kind == "folder" else f"has {side} px"
+            raise ValueError(
+                f"row {row.name!r}: pictures of another size than the sources ({told}), which "
+                "the network texture cannot compare; scale them, or leave texture out"
+            )
 
 
 def filter_row(row: FilterRow, data: Dataset, change: Change | None) -> Row:
@@ -213,11 +240,11 @@ def _of_dataset(
     )
 
 
-def _folder_row(row: FolderRow, data: Dataset, root: Path) -> Row:
+def _folder_row(row: FolderRow, dataset: Dataset, root: Path) -> Row:
     folder = root / row.folder
     if not folder.is_dir():
         raise ValueError(f"row {row.name!r}: {folder}: is no folder; correct evaluate.row.folder")
-    ids = data.plan["id"].to_pylist()
+    ids = dataset.plan["id"].to_pylist()
     files = {one: file_of(folder, one) for one in ids}
     missing = [one for one, path in files.items() if path is None]
     if missing:
@@ -225,14 +252,27 @@ def _folder_row(row: FolderRow, data: Dataset, root: Path) -> Row:
             f"row {row.name!r}: {folder} lacks {len(missing):,} of {len(ids):,} pictures, for "
             f"example {missing[0]}.png; a row has a picture for every prompt"
         )
-    sums = {one: sha256(path.read_bytes()) for one, path in files.items() if path is not None}
+    sums, sizes = dict[str, str](), dict[tuple[int, int], Path]()
+    for one, path in files.items():
+        assert path is not None
+        data = path.read_bytes()
+        sums[one] = sha256(data)
+        # One that cannot be decoded is left out of all rows later, and counted.
+        with contextlib.suppress(Undecodable):
+            sizes.setdefault(size_of(data), path)
+    if len(sizes) > 1:
+        told = " and ".join(f"{path} has {at[0]} x {at[1]} px" for at, path in sizes.items())
+        raise ValueError(f"row {row.name!r}: {told}; scale all pictures of a row alike")
+    side = dataset.run.config.dataset.size_px
     return Row(
         name=row.name,
         kind="folder",
-        dataset=data,
+        dataset=dataset,
         stage="source",
         pictures=fingerprint(sums),
         folder=folder,
+        block=row.block,
+        flags=() if set(sizes) <= {(side, side)} else (OTHER_SIZE,),
         facts={"files": fingerprint(sums)},
         seconds=row.seconds_per_picture,
     )

@@ -44,6 +44,21 @@ class Compared:
         return tuple(row.name for row in self.rows if row.name not in self.further)
 
     @property
+    def beside_target(self) -> tuple[str, ...]:
+        """Rows that are compared with the targets."""
+        apart = {name for names in self.blocks.values() for name in names}
+        return tuple(name for name in self.shown if name not in apart)
+
+    @property
+    def blocks(self) -> dict[str, tuple[str, ...]]:
+        """Rows of other families of models, which are compared with each other alone."""
+        found: dict[str, tuple[str, ...]] = {}
+        for row in self.rows:
+            if row.block is not None:
+                found[row.block] = (*found.get(row.block, ()), row.name)
+        return found
+
+    @property
     def headline(self) -> tuple[str, int]:
         """Label and tap of the headline's network."""
         label = next(iter(self.networks))
@@ -84,6 +99,7 @@ class Evaluation:
     explained: dict[str, Explained | None]
     cautions: list[str]
     settings: EvaluateSettings
+    blocks: dict[str, tuple[str, ...]] = field(default_factory=dict)
     prompts: dict[str, Any] = field(default_factory=dict)
 
 

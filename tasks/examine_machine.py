@@ -71,6 +71,8 @@ def examine_models(preset: Preset) -> list[Finding]:
     """Every model of a preset: where it lies, or where it was looked for."""
     if preset.generator.kind == "procedural":
         return [Finding("models", True, "none needed by the painter")]
+    if preset.generator.kind == "folder":
+        return [Finding("models", True, "none needed: photographs are read from a folder")]
     from models.generators.diffusers_pair.checkpoint import find_checkpoint
 
     findings = []

@@ -6,50 +6,46 @@ Instruments that are no networks, pixels beside pixels and spectra, come by the 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.audit import AuditSettings
+from schemas.facescore import FaceScoreSettings
 from schemas.measure import (
     ONLY_TAP,
     ClipIqaSettings,
+    ClipScoreSettings,
     CmmdSettings,
     DetailSettings,
     Dinov2Settings,
+    FaceScoreNetworkSettings,
     FeatureNumerics,
+    HpsSettings,
     IdentitySettings,
+    ImageRewardSettings,
     InceptionSettings,
     NetworkSettings,
     PairsSettings,
     TextureSettings,
 )
+from tasks.beside import Beside, Picture
 
-Picture = NDArray[np.uint8]
 Floats = NDArray[np.floating]
 # What the numbers of instruments without a network stand for, in their order.
 PAIRS = ("ssim_source", "error_source", "ssim_target", "error_target")
 PAIRS_LPIPS = ("lpips_source", "lpips_target")
 DETAIL = ("net_pattern", "finest", "fine", "middle")
 # These look at source and target too.
-BESIDE = ("pairs", "detail")
-
-
-@dataclass(frozen=True, slots=True)
-class Beside:
-    """The source and the target of the same sample."""
-
-    source: Picture
-    target: Picture
+PAIRED = ("pairs", "detail")
 
 
 class Network(Protocol):
     """What looks at pictures, in two steps, so that the first can run beside the second."""
 
-    def prepared(self, picture: Picture, beside: Beside | None) -> Any:
+    def prepared(self, picture: Picture, beside: Beside) -> Any:
         """A picture of levels as the network takes it, resized; any thread may ask for it."""
         ...
 
@@ -65,12 +61,22 @@ def weights_of(network: NetworkSettings) -> dict[str, str]:
     if isinstance(network, TextureSettings | DetailSettings):
         return {}
     if isinstance(network, PairsSettings):
-        return {} if network.lpips is None else _lpips(network).weights()
+        from tasks.paired_networks import lpips_of
+
+        return {} if network.lpips is None else lpips_of(network).weights()
     if isinstance(network, IdentitySettings):
         from models.faces.weights import weight_sums
 
         return weight_sums(network.faces)
-    if isinstance(network, InceptionSettings):
+    if isinstance(network, FaceScoreNetworkSettings):
+        from tasks.score_faces import scorer_weights
+
+        return scorer_weights(_scoring(network), Path(network.model))
+    if isinstance(network, ClipScoreSettings | ImageRewardSettings | HpsSettings):
+        from tasks.prompted_networks import prompted_files
+
+        files = prompted_files(network)
+    elif isinstance(network, InceptionSettings):
         from models.features.inception import weight_file
 
         files = [weight_file(Path(network.weights))]
@@ -95,10 +101,10 @@ def device_of(numerics: FeatureNumerics) -> str:
 
 def load_network(network: NetworkSettings, numerics: FeatureNumerics) -> Network:
     """The network, in full float32 on a GPU too."""
-    if isinstance(network, PairsSettings):
-        return _Pairs(network)
-    if isinstance(network, DetailSettings):
-        return _Detail()
+    if isinstance(network, PairsSettings | DetailSettings):
+        from tasks.paired_networks import PairedDetail, PairedPixels
+
+        return PairedPixels(network) if isinstance(network, PairsSettings) else PairedDetail()
     if isinstance(network, IdentitySettings):
         return _Identity(network)
     import torch
@@ -107,6 +113,12 @@ def load_network(network: NetworkSettings, numerics: FeatureNumerics) -> Network
     # By default cuDNN rounds to ten bits inside, which shows in the third digit of features.
     torch.backends.cudnn.allow_tf32 = False
     device = device_of(numerics)
+    if isinstance(network, FaceScoreNetworkSettings):
+        return _FaceScore(network, numerics)
+    if isinstance(network, ClipScoreSettings | ImageRewardSettings | HpsSettings):
+        from tasks.prompted_networks import PromptedNetwork
+
+        return PromptedNetwork(network, device)
     if isinstance(network, TextureSettings):
         return _Texture(device)
     if isinstance(network, InceptionSettings):
@@ -121,7 +133,7 @@ class _Inception:
         self._network = load_inception(Path(settings.weights)).to(device)
         self._policy, self._taps = settings.policy, settings.taps
 
-    def prepared(self, picture: Picture, beside: Beside | None) -> Any:
+    def prepared(self, picture: Picture, beside: Beside) -> Any:
         from models.features.inception import SIDE_PX
         from models.features.resizing import resized
 
@@ -142,7 +154,7 @@ class _OneTap:
         load = {"dinov2": load_dinov2, "cmmd": load_cmmd, "clip_iqa": load_clip_iqa}
         self._network: Any = load[settings.kind](settings.model, device=device)
 
-    def prepared(self, picture: Picture, beside: Beside | None) -> Any:
+    def prepared(self, picture: Picture, beside: Beside) -> Any:
         return self._network.prepared(picture)
 
     def features(self, shown: Sequence[Any]) -> Mapping[int, Floats]:
@@ -155,7 +167,7 @@ class _Texture:
 
         self._filters = TextureFeatures().to(device)
 
-    def prepared(self, picture: Picture, beside: Beside | None) -> Any:
+    def prepared(self, picture: Picture, beside: Beside) -> Any:
         from models.features.texture import PLACE_PX
 
         if min(picture.shape[:2]) < PLACE_PX:
@@ -170,63 +182,40 @@ class _Texture:
         return {ONLY_TAP: np.stack([self._filters.of_levels([one]) for one in shown])}
 
 
-class _Pairs:
-    def __init__(self, settings: PairsSettings) -> None:
-        self._lpips = None if settings.lpips is None else _lpips(settings)
-        if self._lpips:
-            self._lpips.load()
-
-    def prepared(self, picture: Picture, beside: Beside | None) -> Any:
-        from metrics.ssim import ssim
-
-        assert beside is not None, "pairs are asked for with their source and target"
-        found: list[float] = []
-        for other in (beside.source, beside.target):
-            alike = other.shape == picture.shape
-            error = np.square(picture.astype(np.float64) - other).mean() if alike else np.nan
-            found += [ssim(picture, other) if alike else np.nan, float(error)]
-        return found, picture, beside
-
-    def features(self, shown: Sequence[Any]) -> Mapping[int, Floats]:
-        rows = []
-        for found, picture, beside in shown:
-            more = []
-            if self._lpips:
-                for other in (beside.source, beside.target):
-                    alike = other.shape == picture.shape
-                    more.append(self._lpips(other, picture) if alike else np.nan)
-            rows.append([*found, *more])
-        return {ONLY_TAP: np.array(rows)}
-
-
-class _Detail:
-    def prepared(self, picture: Picture, beside: Beside | None) -> Any:
-        from metrics.pattern import net_pattern
-        from metrics.spectrum import detail
-
-        assert beside is not None, "detail is asked for with its source and target"
-        source = beside.source if beside.source.shape == picture.shape else None
-        told = detail(picture)
-        return [net_pattern(picture, source).share, told.finest, told.fine, told.middle]
-
-    def features(self, shown: Sequence[Any]) -> Mapping[int, Floats]:
-        return {ONLY_TAP: np.array(shown)}
-
-
 class _Identity:
     def __init__(self, settings: IdentitySettings) -> None:
         from models.features.identity import IdentityFeatures
 
         self._network = IdentityFeatures(settings.faces)
 
-    def prepared(self, picture: Picture, beside: Beside | None) -> Any:
+    def prepared(self, picture: Picture, beside: Beside) -> Any:
         return picture
 
     def features(self, shown: Sequence[Any]) -> Mapping[int, Floats]:
         return {ONLY_TAP: self._network.of_levels(shown)}
 
 
-def _lpips(settings: PairsSettings) -> Any:
-    from tasks.pair_distance import PairDistance
+class _FaceScore:
+    def __init__(self, settings: FaceScoreNetworkSettings, numerics: FeatureNumerics) -> None:
+        from tasks.score_faces import FaceScore
 
-    return PairDistance(AuditSettings(lpips=settings.lpips, lpips_weights=settings.weights))
+        device_of(numerics)  # a GPU that is asked for and not there is refused by its own words
+        asked = replace(_scoring(settings), device=numerics.device, threads=numerics.threads)
+        self._score = FaceScore(asked, Path(settings.model))
+        self._score.load()
+
+    def prepared(self, picture: Picture, beside: Beside) -> Any:
+        return picture
+
+    def features(self, shown: Sequence[Any]) -> Mapping[int, Floats]:
+        found = self._score.score(shown)
+        for number, one in enumerate(found):
+            if one.status == "error":
+                raise ValueError(f"picture {number}: {one.reason}")
+        # A picture without a face has no score, which is not 0.
+        scores = [[np.nan if one.score is None else one.score] for one in found]
+        return {ONLY_TAP: np.array(scores)}
+
+
+def _scoring(settings: FaceScoreNetworkSettings) -> FaceScoreSettings:
+    return FaceScoreSettings(faces=settings.faces, picture=settings.picture)

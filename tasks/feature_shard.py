@@ -17,21 +17,23 @@ from numpy.typing import NDArray
 
 from schemas.endings import CannotGoOn
 from schemas.lease import Lease, StagedShard, Turn
-from schemas.measure import FEATURE_SCHEMA, ONLY_TAP, FeatureNumerics, FeatureRow
+from schemas.measure import FEATURE_SCHEMA, ONLY_TAP, PROMPTED, FeatureNumerics, FeatureRow
 from schemas.records import to_table
 from shards import layout
 from shards.encoding import read_parquet
 from shards.provenance import code_version, library_versions, processor
 from shards.staging import stage_rows
-from tasks.feature_networks import BESIDE, Beside, Network, device_of, load_network, weights_of
-from tasks.look_places import BesideReader, Changing, LookPlace, Picture, changing, read_picture
+from tasks.beside import Beside
+from tasks.feature_networks import PAIRED, Network, device_of, load_network, weights_of
+from tasks.look_places import Changing, LookPlace, PairReader, Picture, changing, read_picture
+from tasks.prompted_networks import NO_PROMPT
 from tasks.published_pictures import Undecodable
 
 # Decoding lets go of the interpreter. Two threads feed a network on a processor; a GPU takes more,
 # which are its worker's.
 _DECODERS = 2
 # What may be no number: there may be no face, and pictures of other sizes are not compared.
-_MAY_LACK = ("pairs", "identity")
+_MAY_LACK = ("pairs", "identity", "face_score")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ class FeatureShard:
         self._config = config
         self._networks: dict[str, Network] = {}
         self._changes: dict[str, Changing | None] = {}
-        self._readers: dict[str, BesideReader] = {}
+        self._readers: dict[str, PairReader] = {}
         self._device = "cpu"
 
     def setup(self) -> dict[str, str]:
@@ -98,7 +100,7 @@ class FeatureShard:
             made = [row for row in rows if row["status"] == "ok"]
             timed: list[tuple[int, float]] = []
             found = list(self._look(key, place, made, timed))
-        failures = Counter(one.reason for one in found if one.reason)
+        failures = Counter(one.reason for one in found if one.status == "error" and one.reason)
         told = {"changed": sum(n for n, _ in timed), "change_s": sum(s for _, s in timed)}
         return stage_rows(
             Path(self._config.root),
@@ -117,7 +119,7 @@ class FeatureShard:
             label: self._network(label, one.network) for label, one in place.look.seen_by.items()
         }
         change = self._change(key, place)
-        reader = self._beside(place)
+        reader = self._pairs(place)
         with ThreadPoolExecutor(max(_DECODERS, self._config.numerics.threads)) as pool:
 
             def read(row: Mapping[str, Any]) -> _Shown:
@@ -140,11 +142,11 @@ class FeatureShard:
             self._changes[key] = changing(place, self._device)
         return self._changes[key]
 
-    def _beside(self, place: LookPlace) -> BesideReader | None:
-        if not any(one.network.kind in BESIDE for one in place.look.seen_by.values()):
+    def _pairs(self, place: LookPlace) -> PairReader | None:
+        if not any(one.network.kind in PAIRED for one in place.look.seen_by.values()):
             return None
         if place.beside not in self._readers:
-            self._readers[place.beside] = BesideReader(Path(place.beside))
+            self._readers[place.beside] = PairReader(Path(place.beside))
         return self._readers[place.beside]
 
 
@@ -153,20 +155,20 @@ def _together(shown: Iterator[_Shown], count: int) -> Iterator[list[_Shown]]:
         yield batch
 
 
-def _read(place: LookPlace, row: Mapping[str, Any], reader: BesideReader | None) -> _Shown:
+def _read(place: LookPlace, row: Mapping[str, Any], reader: PairReader | None) -> _Shown:
     """One picture as published, and what stands beside it, in a decoder's thread."""
     try:
         picture, sha256 = read_picture(place, row)
-        beside = None if reader is None else reader(row["id"])
+        pair = None if reader is None else reader(row["id"])
     except Undecodable as error:
         return _Shown(row, why=str(error))
     except KeyError:
         return _Shown(row, why="has no source and target beside it")
-    return _Shown(row, sha256, picture, beside)
+    return _Shown(row, sha256, picture, Beside(row["prompt"], pair))
 
 
 def _prepare(shown: _Shown, networks: Mapping[str, Network]) -> _Shown:
-    if shown.picture is not None:
+    if shown.picture is not None and shown.beside is not None:
         try:
             shown.prepared = {
                 label: network.prepared(shown.picture, shown.beside)
@@ -215,7 +217,10 @@ def _rows(batch: list[_Shown], networks: Mapping[str, Network]) -> Iterator[Feat
 def _row(shown: _Shown, label: str, tap: int, features: NDArray[np.floating] | None) -> FeatureRow:
     why = shown.why
     if features is not None and label not in _MAY_LACK and not np.isfinite(features).all():
-        features, why = None, "the network gave what is no number"
+        if label in PROMPTED and not shown.row["prompt"].strip():
+            why = NO_PROMPT  # a finding: other networks' numbers of this picture stand
+        else:
+            features, why = None, "the network gave what is no number"
     return FeatureRow(
         id=shown.row["id"],
         shard=shown.row["shard"],

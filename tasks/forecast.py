@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from schemas.config import DatasetConfig, ProceduralSettings
+from schemas.config import DatasetConfig
+from schemas.generator import ProceduralSettings
 
 # Dense bf16 peak in TFLOP/s, from the makers' data sheets.
 GPU_TFLOP_PER_S = {

@@ -12,37 +12,42 @@ from PIL import Image
 from models.heads.blocks import HeadNetwork
 from models.heads.head import Head
 from models.heads.training_ids import TrainingIds
-from schemas.config import DiffusersSettings
 from schemas.endings import ends_the_run
+from schemas.generator import DiffusersSettings
 from schemas.head import PictureMaker, Profile, TrainingFacts
 from schemas.run import Run
 from schemas.sample import Stage
 from schemas.settings import as_plain, fingerprint
+from schemas.train import TrainConfig
 from shards import filesystem
-from tasks.training_samples import TrainingSamples, TrainJob
+from tasks.training_samples import TrainingSamples
 
 HEAD, GRIDS = "head", "grids"
 
 
 def keep_head(
-    job: TrainJob, samples: TrainingSamples, network: HeadNetwork, images_seen: int
+    run: Path,
+    config: TrainConfig,
+    samples: TrainingSamples,
+    network: HeadNetwork,
+    images_seen: int,
 ) -> None:
     """Write RUN/head anew, with what it was trained on."""
     made, ids = samples.run.config, TrainingIds.of(samples.ids)
     facts = TrainingFacts(
         dataset=made.name,
-        method=job.config.objective.kind,
+        method=config.objective.kind,
         profile=_profile(samples.run),
         source=_maker(samples.run, "source"),
         target=_maker(samples.run, "target"),
         num_ids=len(ids),
         ids_sha256=ids.sha256,
-        size_px=samples.side_px(job.config.phase[-1]),
+        size_px=samples.side_px(config.phase[-1]),
         images_seen=images_seen,
-        config_sha256=fingerprint(as_plain(job.config)),
+        config_sha256=fingerprint(as_plain(config)),
     )
     with ends_the_run():
-        Head(network, job.config.network, facts, ids).save(job.run / HEAD)
+        Head(network, config.network, facts, ids).save(run / HEAD)
 
 
 def keep_grid(run: Path, epoch: int, grid: NDArray[np.uint8]) -> None:

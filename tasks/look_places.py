@@ -21,7 +21,7 @@ from schemas.measure import ByHead, Look, Unchanged
 from schemas.sample import Stage
 from shards.encoding import sha256
 from shards.reader import Reader
-from tasks.feature_networks import Beside
+from tasks.beside import Pair
 from tasks.published_pictures import Undecodable, published_picture
 
 Picture = NDArray[np.uint8]
@@ -70,14 +70,23 @@ def decoded(data: bytes) -> Picture:
         raise Undecodable(f"cannot be decoded: {error}") from None
 
 
-class BesideReader:
+def size_of(data: bytes) -> tuple[int, int]:
+    """Width and height by the head of a file; Undecodable where it tells none."""
+    try:
+        with Image.open(io.BytesIO(data)) as picture:
+            return picture.size
+    except Exception as error:  # of a dozen decoders, which have no base in common
+        raise Undecodable(f"cannot be decoded: {error}") from None
+
+
+class PairReader:
     """Sources and targets by the ids of samples; may be asked by several threads at once."""
 
     def __init__(self, dataset: Path) -> None:
         self._reader = Reader(dataset)
         self._one_at_a_time = threading.Lock()
 
-    def __call__(self, sample_id: str) -> Beside:
+    def __call__(self, sample_id: str) -> Pair:
         """Both pictures; KeyError where the dataset lacks the sample."""
         with self._one_at_a_time:
             position = self._reader.position(sample_id)
@@ -87,7 +96,7 @@ class BesideReader:
                 data = self._reader.read(position, stage, check=True)
             return decoded(data)
 
-        return Beside(source=read("source"), target=read("target"))
+        return Pair(source=read("source"), target=read("target"))
 
 
 def changing(place: LookPlace, device: str) -> Changing | None:

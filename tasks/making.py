@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from models.generators.build import build_generator
 from schemas.config import DatasetConfig
+from schemas.photo import FolderSettings
 from schemas.run import FileIdentity, GeneratorRecord
 from shards.provenance import code_version, library_versions, processor
+from tasks.photo_shard import photo_making
 
 
 def making_of(
-    config: DatasetConfig, plan_sha256: str, truth: FileIdentity | None = None
+    config: DatasetConfig,
+    plan_sha256: str,
+    truth: FileIdentity | None = None,
+    photos: FileIdentity | None = None,
 ) -> GeneratorRecord:
     """The record of models, numerics and stack that generator.json is to hold."""
+    if isinstance(config.generator, FolderSettings):
+        return photo_making(config, plan_sha256, photos)
     generator = build_generator(config)
     numerics = generator.numerics()
     return GeneratorRecord(

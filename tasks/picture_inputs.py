@@ -59,7 +59,7 @@ def _named(given: str, out: Path) -> Iterator[tuple[Path, str]]:
     if path.is_dir():
         if out.resolve().is_relative_to(path.resolve()):
             raise ValueError(f"--out {out}: lies in {given}; choose a place outside")
-        inside = sorted(one for one in path.rglob("*") if one.is_file())
+        inside = sorted(one for one in path.rglob("*") if _is_file(one))
         shown = (one for one in inside if not _is_hidden(one.relative_to(path)))
         yield from ((one, str(one.relative_to(path))) for one in shown)
     elif path.exists():
@@ -68,7 +68,7 @@ def _named(given: str, out: Path) -> Iterator[tuple[Path, str]]:
         # What the pattern leaves open is kept of each path, so that names stay apart.
         plain = list(_without_magic(path.parts))
         fixed, pattern = Path(*plain), str(Path(*path.parts[len(plain) :]))
-        matched = sorted(one for one in fixed.glob(pattern) if one.is_file())
+        matched = sorted(one for one in fixed.glob(pattern) if _is_file(one))
         yield from ((one, str(one.relative_to(fixed))) for one in matched)
     else:
         raise ValueError(f"{given}: no such picture, folder or pattern; check the path")
@@ -85,19 +85,33 @@ def _is_hidden(path: Path) -> bool:
     return any(part.startswith(".") for part in path.parts)
 
 
+def _is_file(path: Path) -> bool:
+    """Whether it is a file, or was to be one: a link that leads nowhere."""
+    return path.is_file() or _leads_nowhere(path)
+
+
+def _leads_nowhere(path: Path) -> bool:
+    return path.is_symlink() and not path.exists()
+
+
 def _is_picture(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES
 
 
 def _refused(items: Sequence[Item], out: Path) -> Iterator[Item]:
-    """The items, with a reason where two want one name, or one would replace a picture given."""
-    given = {one.picture.resolve() for one in items}
+    """The items, with a reason where two want one name, or one would replace a picture given.
+
+    Or where a link leads nowhere, which resolving may stumble over.
+    """
+    given = {one.picture.resolve() for one in items if not _leads_nowhere(one.picture)}
     wanting = defaultdict[str, list[Path]](list)
     for one in items:
         wanting[one.file].append(one.picture)
     for one in items:
         other = next((path for path in wanting[one.file] if path != one.picture), None)
-        if other is not None:
+        if _leads_nowhere(one.picture):
+            why = f"is a link to {one.picture.readlink()}, which is not there; mend the link"
+        elif other is not None:
             why = f"would become {one.file}, as {other} would; enhance them into two folders"
         elif (out / one.file).resolve() in given:
             why = f"would become {out / one.file}, a picture that was given; choose another --out"

@@ -25,6 +25,11 @@ class Undecodable(Exception):
 
 def published_picture(dataset: Path, row: Mapping[str, Any], stage: Stage) -> NDArray[np.uint8]:
     """The picture (height, width, 3) of a row; ValueError where its bytes are not as published."""
+    return decoded(published_bytes(dataset, row, stage))
+
+
+def published_bytes(dataset: Path, row: Mapping[str, Any], stage: Stage) -> bytes:
+    """The PNG of a row's stage; ValueError where it is not as published."""
     path = layout.tar_path(dataset, row["shard"])
     with path.open("rb") as tar:
         tar.seek(row[f"{stage}_offset"])
@@ -34,6 +39,11 @@ def published_picture(dataset: Path, row: Mapping[str, Any], stage: Stage) -> ND
             f"{path}: the {stage} of {row['id']} is not as published; "
             f"relume generate {dataset} --mend makes it anew"
         )
+    return data
+
+
+def decoded(data: bytes) -> NDArray[np.uint8]:
+    """The levels (height, width, 3) of a PNG; Undecodable where it is none."""
     try:
         with Image.open(io.BytesIO(data)) as picture:
             return np.asarray(picture.convert("RGB"))

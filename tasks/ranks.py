@@ -121,7 +121,7 @@ def device_of(wanted: str, ranks: Ranks) -> torch.device:
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")
         told = "" if visible is None else f" with CUDA_VISIBLE_DEVICES={visible!r}"
         raise ValueError(
-            f"train.numerics.device = 'cuda': no CUDA device is seen{told}; "
+            f"numerics.device = 'cuda': no CUDA device is seen{told}; "
             "start it on a node with one, or say 'cpu'"
         )
     if wanted == "cpu" or not there:

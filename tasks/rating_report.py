@@ -20,6 +20,7 @@ from metrics.preference import (
     agreement,
     metric_accuracy,
     strengths,
+    uncompared,
     wins,
 )
 from schemas.study import Study
@@ -62,10 +63,14 @@ def analyse(
             f"ratings: of {len(facts)} raters {len(kept)} passed the catch trials, with no choice "
             "between rows among them; gather more"
         )
-    try:
-        strong = strengths(found, len(study.rows), draws=draws, seed=seed)
-    except ValueError as error:
-        raise ValueError(f"ratings: {error} (rows are {', '.join(study.rows)})") from None
+    won = wins(found, len(study.rows))
+    apart = uncompared(won)
+    if apart is not None:
+        raise ValueError(
+            f"ratings: row {study.rows[apart]!r} was never compared with {study.rows[0]!r}, not "
+            "even through others; gather more"
+        )
+    strong = strengths(found, len(study.rows), draws=draws, seed=seed)
     accuracies = {}
     for name, by_picture in numbers.items():
         better, worse = (
@@ -79,7 +84,7 @@ def analyse(
         study=study,
         raters=tuple(facts),
         num_judgements=len(found),
-        wins=wins(found, len(study.rows)),
+        wins=won,
         strengths=strong,
         agreement=agreement(found, draws=draws, seed=seed),
         left=left_share(ratings, kept),
@@ -111,7 +116,15 @@ def as_plain_outcome(found: Outcome) -> dict[str, object]:
             }
             for code, row in enumerate(found.study.rows)
         },
-        "wins": found.wins.astype(int).tolist(),
+        # Each row by the rows that it was chosen over.
+        "wins": {
+            row: {
+                other: int(found.wins[one, place])
+                for place, other in enumerate(found.study.rows)
+                if place != one
+            }
+            for one, row in enumerate(found.study.rows)
+        },
         "judgements": found.num_judgements,
         "agreement": None if found.agreement is None else dataclasses.asdict(found.agreement),
         "raters": [dataclasses.asdict(one) for one in found.raters],
@@ -224,9 +237,22 @@ def _accuracies(found: Outcome) -> Table:
         head=("number", "prefers what a person chose", "95 % interval", "choices"),
         rows=tuple(rows),
         num_words=1,
-        note="50 % is chance. No number can be expected to agree with people more often than they "
-        "agree with each other.",
+        note="50 % is chance. Another person is no bound: a number that always sides with the many "
+        f"agrees with people more often than two of them agree.{_most(found.agreement)}",
     )
+
+
+def _most(alike: Agreement | None) -> str:
+    """The most that any number can reach, where people agree so often with each other.
+
+    If a share q of people chooses one of two pictures, two of them agree in a = q^2 + (1 - q)^2 of
+    cases, and a number agrees with them in at most max(q, 1 - q) = (1 + sqrt(2 a - 1)) / 2. That is
+    concave in a, so pictures of unlike a have less on average.
+    """
+    if alike is None:
+        return ""
+    most = (1 + math.sqrt(max(2 * alike.share - 1, 0))) / 2
+    return f" By how often these people agree, at most {percent(most)} can be reached."
 
 
 def _wins(found: Outcome) -> Table:

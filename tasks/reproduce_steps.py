@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from schemas.config import Preset, ProceduralSettings
+from schemas.config import Preset
+from schemas.generator import ProceduralSettings
 from schemas.reproduce import ReproduceSettings
 from schemas.seeds import stable_hash
-from shards.events import read as read_events
 from shards.filesystem import file_facts
+from tasks.prompt_sets import read_prompts
 
 BASELINE, ENHANCED, TEACHER = "baseline", "enhanced", "teacher"
 AUDIT, GALLERY, HEADS, SWEEP = "audit", "gallery", "heads", "sweep"
@@ -29,6 +30,8 @@ class Step:
     outcome: Path
     # Files whose content decides what the command does.
     reads: tuple[Path, ...] = ()
+    # A folder that never takes another content, and so makes way for a command that is another one.
+    makes_way: Path | None = None
 
     def key(self) -> str:
         """Changes with the command and with what it reads."""
@@ -42,13 +45,7 @@ def steps(
     """Every step in its order; what a later one is told may depend on what an earlier one left."""
     for step in _every(preset, settings, config, out, benchmarked=benchmarked):
         more = settings.options.get(step.name, ())
-        yield Step(
-            name=step.name,
-            module=step.module,
-            words=(*step.words, *more),
-            outcome=step.outcome,
-            reads=step.reads,
-        )
+        yield replace(step, words=(*step.words, *more))
 
 
 def unknown_options(names: Sequence[str], settings: ReproduceSettings) -> list[str]:
@@ -73,41 +70,66 @@ def _every(
             f"generate-{name}", "generate", [str(out / name)], out / name / "manifest.parquet"
         )
     data = out / ENHANCED
+    made = {name: out / name / "manifest.parquet" for name in planned}
+    weights = {one.name: out / HEADS / one.name / "head/model.safetensors" for one in settings.head}
     if ENHANCED in preset.dataset:
         words = [str(data), "--out", str(out / AUDIT)]
         words += ["--against", str(out / BASELINE)] if BASELINE in preset.dataset else []
         if isinstance(preset.generator, ProceduralSettings):
             words += ["--analyser", "truth"]
-        yield _step("audit", "audit", words, out / AUDIT / "report.json")
+        seen = tuple(made[name] for name in (ENHANCED, BASELINE) if name in made)
+        yield _step("audit", "audit", words, out / AUDIT / "report.json", seen)
         words = [str(data), "--audit", str(out / AUDIT), "--out", str(out / GALLERY)]
-        yield _step("gallery", "gallery", words, out / GALLERY / "index.html")
+        found = (out / AUDIT / "report.json",)
+        yield _step("gallery", "gallery", words, out / GALLERY / "index.html", found)
     for head in settings.head:
         own = config if head.config is None else config.parent / head.config
         run = out / HEADS / head.name
         words = [str(own), "--data", str(data), "--out", str(run)]
-        yield _step(f"train-{head.name}", "train", words, run / "head/model.safetensors", (own,))
+        yield _step(f"train-{head.name}", "train", words, weights[head.name], (own,))
     if settings.sweep is not None:
         own = config.parent / settings.sweep
         words = [str(own), "--data", str(data), "--out", str(out / SWEEP)]
         yield _step("sweep", "sweep", words, out / SWEEP / "report.json", (own,))
-    words = [str(config), "--root", str(out), "--out", str(out / EVALUATION)]
-    yield _step("evaluate", "evaluate", words, out / EVALUATION / "report.json", (config,))
+    seen = (config, *made.values(), *weights.values(), out / AUDIT / "report.json")
+    yield from _evaluation(preset, settings, config, out, seen)
     first = out / HEADS / settings.head[0].name / "head"
     if benchmarked:
-        words = [
-            str(config),
-            "--head",
-            str(first),
-            "--out",
-            str(out / COSTS),
-            *_spent(out / ENHANCED),
-        ]
-        yield _step("benchmark", "benchmark", words, out / COSTS / "report.json", (config,))
+        words = [str(config), "--head", str(first), "--out", str(out / COSTS)]
+        words += ["--data", str(data), "--run", str(first.parent)]
+        seen = (config, weights[settings.head[0].name])
+        step = _step("benchmark", "benchmark", words, out / COSTS / "report.json", seen)
+        yield replace(step, makes_way=out / COSTS)
     if settings.study:
         words = [f"{stage}={data}:{stage}" for stage in ("source", "target")]
-        yield _step(
-            "study", "rate", [*words, "--out", str(out / STUDY)], out / STUDY / "study.json"
+        words += ["--out", str(out / STUDY)]
+        step = _step("study", "rate", words, out / STUDY / "study.json")
+        yield replace(step, makes_way=out / STUDY)
+
+
+def _evaluation(
+    preset: Preset,
+    settings: ReproduceSettings,
+    config: Path,
+    out: Path,
+    seen: tuple[Path, ...],
+) -> Iterator[Step]:
+    """The table, and then again with prompts outside the domain, whose pictures take long."""
+    words = [str(config), "--root", str(out), "--out", str(out / EVALUATION)]
+    report = out / EVALUATION / "report.json"
+    yield _step("evaluate", "evaluate", words, report, seen)
+    if not settings.prompts:
+        return
+    if isinstance(preset.generator, ProceduralSettings):
+        raise ValueError(
+            f"{config}: reproduce.prompts: the painter draws portraits whatever it is asked; "
+            "leave it out"
         )
+    files = tuple(config.parent / one for one in settings.prompts)
+    for path in files:
+        read_prompts(path)
+    words += ["--prompts", *map(str, files)]
+    yield _step("prompts", "evaluate", words, report, (*seen, *files))
 
 
 def _names(settings: ReproduceSettings, seed: int, out: Path) -> Iterator[Step]:
@@ -125,16 +147,6 @@ def _step(
     return Step(
         name=name, module=f"workflows.{verb}", words=tuple(words), outcome=outcome, reads=reads
     )
-
-
-def _spent(dataset: Path) -> list[str]:
-    """GPU-hours that a dataset's shards took: one worker has one GPU."""
-    took_s = sum(
-        float(event["seconds"])
-        for event in read_events(dataset)
-        if event["kind"] == "shard-published"
-    )
-    return ["--data-gpu-hours", f"{took_s / 3600:.6g}"] if took_s else []
 
 
 def command(step: Step) -> str:

@@ -6,6 +6,7 @@ processes read ahead. Knows neither files nor torch.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -103,10 +104,10 @@ def training_positions(
 ) -> Positions:
     """Positions of the samples to train on, those of the draw's smaller fractions first.
 
-    `ids` are the finished samples of train, by position.
+    All of train without a fraction. `ids` are the finished samples of train, by position.
     """
     rank = dict(zip(plan["id"].to_pylist(), plan["train_rank"].to_pylist(), strict=True))
-    limit = plan.num_rows if fraction is None else fraction * plan.num_rows
+    limit = math.inf if fraction is None else fraction * plan.num_rows
     wanted = [
         (rank[one], position)
         for position, one in enumerate(ids)

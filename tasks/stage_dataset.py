@@ -16,8 +16,7 @@ from shards import filesystem, layout
 from shards.plan import read_plan, shard_names
 from shards.publish import read_done
 from shards.run import read_generator
-from tasks.ranks import Ranks
-from tasks.training_samples import TrainingSamples, TrainJob
+from tasks.course import Job
 
 # What a reader opens beside the tars.
 _SMALL = (layout.RUN, layout.PLAN, layout.GENERATOR, layout.MANIFEST)
@@ -33,10 +32,10 @@ class StagedDataset:
     """shards that were not there before"""
 
 
-def stage_dataset(job: TrainJob, place: Path) -> StagedDataset:
+def stage_dataset(job: Job, place: Path) -> StagedDataset:
     """Copy what a training run reads into `place`, unless it is there; the copy."""
     needed = [
-        *TrainingSamples(job, Ranks()).shards(),
+        *job.shards(),
         *(one for one in shard_names(read_plan(job.dataset)) if one.startswith("validation/")),
     ]
     generator = read_generator(job.dataset)

@@ -48,6 +48,10 @@ class CellResult:
         return converged or self.epochs >= self.cell.config.epochs
 
 
+class NoFinalist(ValueError):
+    """The first phase is done, and nothing of it may go on."""
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """One place of the tables, over its seeds."""
@@ -116,10 +120,10 @@ def standings(results: Sequence[CellResult], identity_floor: float) -> list[Stan
 
 
 def finalists(results: Sequence[CellResult], sweep: SweepConfig) -> list[str]:
-    """The places that go to the second phase; ValueError when none may."""
+    """The places that go to the second phase; NoFinalist when none may."""
     chosen = [one.place for one in standings(results, sweep.identity_floor)][: sweep.finalists]
     if not chosen:
-        raise ValueError(
+        raise NoFinalist(
             f"sweep.identity_floor = {sweep.identity_floor:g}: no cell keeps that much of its "
             "sources; look at the grids, and lower it or raise lambda"
         )

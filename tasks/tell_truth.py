@@ -9,7 +9,8 @@ import pyarrow as pa
 
 from models.generators.procedural.painter import gap_strengths
 from models.generators.procedural.people import draw_people
-from schemas.config import DatasetConfig, ProceduralSettings
+from schemas.config import DatasetConfig
+from schemas.generator import ProceduralSettings
 from schemas.sample import stages_of
 from schemas.truth import AGE_GROUPS, ETHNICITIES, GENDERS, HAIR_STYLES, TRUTH_SCHEMA
 

@@ -5,7 +5,6 @@ Text encoders and VAE are included: every run has a prompt that was never read b
 
 from __future__ import annotations
 
-import functools
 import io
 import itertools
 from collections.abc import Callable
@@ -19,7 +18,7 @@ from models.generators.generator import Generator
 from models.heads.enhancer import Enhancer
 from models.heads.head import Head
 from schemas.benchmark import BenchmarkSettings, Timing
-from schemas.endings import CannotGoOn
+from schemas.endings import DoesNotFit
 from schemas.head import Precision
 from schemas.sample import PlannedSample, Stage
 from tasks.generate_shard import encode_png, to_levels
@@ -29,10 +28,6 @@ from tasks.stopwatch import Stopwatch
 _LEAST_GAIN = 1.02
 _numbers = itertools.count()
 Work = Callable[[int], object]
-
-
-class TooLarge(Exception):
-    """A batch does not fit; a finding, not an error."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,8 +115,8 @@ def time_row(
     best, left_out = (1, seconds), None
     for batch in settings.batches[1:]:
         try:
-            taken = _fits(functools.partial(_batch_seconds, work, batch, watch, settings))
-        except TooLarge:
+            taken = _batch_seconds(work, batch, watch, settings)
+        except (DoesNotFit, torch.cuda.OutOfMemoryError):
             left_out = f"{batch} at once do not fit into memory"
             break
         gain = (batch / float(np.median(taken))) / (best[0] / float(np.median(best[1])))
@@ -153,15 +148,3 @@ def _batch_seconds(
     work: Work, batch: int, watch: Stopwatch, settings: BenchmarkSettings
 ) -> list[float]:
     return watch.seconds(lambda: work(batch), 1, settings.search_repeats)
-
-
-def _fits(work: Callable[[], list[float]]) -> list[float]:
-    try:
-        return work()
-    except torch.cuda.OutOfMemoryError:
-        raise TooLarge from None
-    except CannotGoOn as error:
-        # A generator's own word for it.
-        if "too large for this GPU" not in str(error):
-            raise
-        raise TooLarge from None

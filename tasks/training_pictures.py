@@ -9,17 +9,18 @@ from __future__ import annotations
 import io
 import multiprocessing
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from schemas.sample import Stage
 from schemas.seeds import stable_hash
@@ -27,14 +28,17 @@ from schemas.train import DataSettings, Phase
 from shards.reader import Reader
 from tasks.child_process import begin_reader, deaf_at_birth
 from tasks.sampling import Order, Positions, Slot
+from tasks.stand_ins import Unusable, stood_in
+
+LoadedT = TypeVar("LoadedT")
 
 # A crop in which no colour's levels span as much shows nothing: through instance norm it gives
 # gradients of 10^24.
 FLAT_LEVELS = 3
 # No reader takes as long to start.
 _START_S = 60.0
-# Crops of one picture that are tried, and then pictures.
-_CROPS, _PICTURES = 4, 8
+# Crops of one picture that are tried, before another picture is.
+_CROPS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +48,6 @@ class Batch:
     sources: Tensor
     targets: Tensor
     left_out: list[tuple[str, str]]
-
-
-class Unusable(ValueError):
-    """A picture that cannot be trained on; says which sample and why."""
-
-    def __init__(self, sample: str, why: str) -> None:
-        # Both arguments, so that it passes from one process to another.
-        super().__init__(sample, why)
-        self.sample, self.why = sample, why
-
-    def __str__(self) -> str:
-        return f"{self.sample}: {self.why}"
 
 
 class TrainingPictures(Dataset["Batch | Unusable"]):
@@ -86,7 +78,8 @@ class TrainingPictures(Dataset["Batch | Unusable"]):
             return error
 
     def _batch(self, place: tuple[int, int]) -> Batch:
-        sources, targets = [], []
+        sources: list[_Crop] = []
+        targets: list[_Crop] = []
         left_out: list[tuple[str, str]] = []
         for slot in self._order.batch(*place)[self._share]:
             source, target = self._pair(slot, left_out)
@@ -94,25 +87,22 @@ class TrainingPictures(Dataset["Batch | Unusable"]):
             targets.append(target)
         return Batch(_stacked(sources), _stacked(targets), left_out)
 
-    def _pair(self, slot: Slot, left_out: list[tuple[str, str]]) -> tuple[Tensor, Tensor]:
+    def _pair(self, slot: Slot, left_out: list[tuple[str, str]]) -> tuple[_Crop, _Crop]:
         """The two pictures of a slot; where these will not do, of the next samples of each side."""
-        for further in range(_PICTURES):
-            try:
-                return self._crops(
-                    replace(
-                        slot,
-                        source=_further(self._order.sources, slot.source, further),
-                        target=_further(self._order.targets, slot.target, further),
-                    )
-                )
-            except Unusable as error:
-                if error.why != _FLAT and self._data.damaged == "stop":
-                    raise
-                left_out.append((error.sample, error.why))
-        sample, why = left_out[-1]
-        raise Unusable(sample, f"{why}, and so with {_PICTURES - 1} before it")
 
-    def _crops(self, slot: Slot) -> tuple[Tensor, Tensor]:
+        def crops(further: int) -> tuple[_Crop, _Crop]:
+            return self._crops(
+                replace(
+                    slot,
+                    source=_further(self._order.sources, slot.source, further),
+                    target=_further(self._order.targets, slot.target, further),
+                )
+            )
+
+        damaged_stops = self._data.damaged == "stop"
+        return stood_in(crops, left_out, lambda error: damaged_stops and error.why != _FLAT)
+
+    def _crops(self, slot: Slot) -> tuple[_Crop, _Crop]:
         source = self._decoded(slot.source, "source")
         target = self._decoded(slot.target, "target")
         for attempt in range(_CROPS):
@@ -123,8 +113,8 @@ class TrainingPictures(Dataset["Batch | Unusable"]):
         flat = slot.source if of_source is None else slot.target
         raise Unusable(self._id(flat), _FLAT)
 
-    def _crop(self, picture: _Levels, seed: int, attempt: int) -> Tensor | None:
-        """A crop (H, W, 3) as the seed says; nothing where it shows nothing."""
+    def _crop(self, picture: _Levels, seed: int, attempt: int) -> _Crop | None:
+        """A crop as the seed says; nothing where it shows nothing."""
         chance = np.random.Generator(np.random.PCG64(stable_hash(seed, attempt)))
         height, width = picture.shape[:2]
         side_px = self._crop_px
@@ -132,14 +122,12 @@ class TrainingPictures(Dataset["Batch | Unusable"]):
         crop = picture[top : top + side_px, left : left + side_px]
         if _is_flat(crop):
             return None
-        levels = torch.from_numpy(crop)
-        # numpy would copy mirrored pixels ten times as slowly.
-        return levels.flip(1) if self._data.flip and chance.random() < 0.5 else levels
+        return _Crop(crop, self._data.flip and chance.random() < 0.5)
 
     def _decoded(self, sample: int, stage: Stage) -> _Levels:
         try:
             data = self._reader.read(int(self._positions[sample]), stage, check=True)
-            return np.array(Image.open(io.BytesIO(data)).convert("RGB"))
+            return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
         except (ValueError, OSError) as error:
             raise Unusable(self._id(sample), f"the {stage} cannot be read: {error}") from None
 
@@ -148,6 +136,15 @@ class TrainingPictures(Dataset["Batch | Unusable"]):
 
 
 _Levels = NDArray[np.uint8]
+
+
+class _Crop(NamedTuple):
+    """A part of a picture, (H, W, 3), still in the picture's memory."""
+
+    levels: _Levels
+    mirrored: bool
+
+
 _FLAT = "shows nothing: it has one colour alone"
 
 
@@ -156,20 +153,27 @@ def batches(
 ) -> Generator[Batch]:
     """The batches of some epochs, the first of them from a step on; epochs follow without a gap."""
     places = [(epoch, step) for epoch in epochs for step in range(order.num_steps)][first_step:]
+    return loaded(pictures, places, data.loader_workers)
+
+
+def loaded(
+    pictures: Dataset[LoadedT | Unusable], places: Sequence[tuple[int, int]], workers: int
+) -> Generator[LoadedT]:
+    """What a dataset has at these (epoch, step), in their order, read ahead by processes."""
     context = multiprocessing.get_context("spawn")
     begun = context.Semaphore(0)
     loader = DataLoader(
         pictures,
         batch_size=None,
         sampler=places,
-        num_workers=data.loader_workers,
+        num_workers=workers,
         pin_memory=torch.cuda.is_available(),
-        prefetch_factor=4 if data.loader_workers else None,
+        prefetch_factor=4 if workers else None,
         # It would draw a seed for its workers from the trainer's chance otherwise.
         generator=torch.Generator(),
         # A forked process would inherit the threads, handlers and locks of the trainer; one of a
         # forkserver would outlive it.
-        multiprocessing_context=context if data.loader_workers else None,
+        multiprocessing_context=context if workers else None,
         worker_init_fn=partial(begin_reader, begun),
     )
     with deaf_at_birth():
@@ -182,7 +186,7 @@ def batches(
     finally:
         # One that is still starting would not find what it is to read from.
         limit = time.monotonic() + _START_S
-        for _ in range(data.loader_workers):
+        for _ in range(workers):
             begun.acquire(timeout=max(limit - time.monotonic(), 0))
 
 
@@ -211,5 +215,15 @@ def crop_side_px(size_px: int, phase: Phase) -> int:
     return phase.crop_px or size_px
 
 
-def _stacked(pictures: list[Tensor]) -> Tensor:
-    return torch.stack(pictures).permute(0, 3, 1, 2)
+def _stacked(crops: list[_Crop]) -> Tensor:
+    shape = (len(crops), *crops[0].levels.shape)
+    stacked = torch.empty(shape, dtype=torch.uint8)
+    if get_worker_info() is not None:
+        # Or it would be copied there once more.
+        stacked.share_memory_()  # type: ignore[no-untyped-call]
+    for place, crop in zip(stacked, crops, strict=True):
+        place.numpy()[...] = crop.levels
+        if crop.mirrored:
+            # numpy would copy mirrored pixels ten times as slowly.
+            place.copy_(place.flip(1))
+    return stacked.permute(0, 3, 1, 2)

@@ -5,6 +5,7 @@ This process is the first of them, the one that tells what happens.
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import sys
@@ -23,53 +24,32 @@ from torch import distributed
 from torch._C._distributed_c10d import Store
 
 from schemas.endings import CannotGoOn, LostContact
-from schemas.run import FileIdentity
 from schemas.settings import as_plain
-from schemas.training import TrainingEvent, TrainingRecord
+from schemas.training import TrainingEvent
 from shards import filesystem, layout
 from shards.encoding import json_bytes
-from shards.manifest import state
-from shards.plan import read_plan, shard_names
-from shards.provenance import code_version, library_versions
 from shards.record_file import agree_on_record
-from shards.run import read_generator
 from tasks.child_process import begin_follower, deaf_at_birth
+from tasks.course import Job
 from tasks.ranks import Ranks, join, part
-from tasks.train_head import Training
-from tasks.training_samples import TrainJob
+from tasks.training import Training
 from tasks.training_state import StateFolder
 
 # A process that lost the others says so at its next step; a validation may lie between.
 _END_S = 60.0
 # One that is gone has told why before; a few may tell no more than that another one is gone.
 _CAUSE_S = 2.0
+# What a run has before it is fixed what it is made by: who writes it, and what a job needs.
+_BEFORE_A_RECORD = {layout.OWNERS, "slurm", "code"}
 
 
-def agree(job: TrainJob, processes: int, selection: Path | None) -> list[str]:
+def agree(job: Job, processes: int) -> list[str]:
     """Fix what the run is made by, or agree with what is fixed; returns what differs harmlessly.
 
     It is fixed as soon as there is a state.
     """
-    dataset = job.dataset
-    stages = read_plan(dataset).schema.names
-    for stage in ("source", "target"):
-        if f"{stage}_seed" not in stages:
-            raise ValueError(f"{dataset}: has no {stage}s; a head is trained on pairs")
-    shards = shard_names(read_plan(dataset))
-    now, generator = state(dataset, shards), read_generator(dataset)
-    if not now.complete or generator is None:
-        raise ValueError(
-            f"{dataset}: {len(now.done)} of {len(shards)} shards exist; "
-            f"finish it with relume generate {dataset}"
-        )
-    record = TrainingRecord(
-        config=job.config,
-        dataset=generator.fingerprint(),
-        selection=None if selection is None else _identity(selection, job),
-        processes=processes,
-        code=code_version(),
-        libraries=library_versions(),
-    )
+    refuse_foreign(job.run)
+    record = job.record(processes)
     filesystem.make_folder(job.run)
     if not StateFolder(job.run, Ranks()).exists():
         # A start that came to nothing, for its settings were wrong, binds nobody.
@@ -81,18 +61,34 @@ def agree(job: TrainJob, processes: int, selection: Path | None) -> list[str]:
     )
 
 
+def refuse_foreign(run: Path) -> None:
+    """ValueError where a folder holds something else than a training run, which would be lost."""
+    if not run.is_dir():
+        return
+    try:
+        told = json.loads((run / layout.RUN).read_bytes())
+        ours = isinstance(told, dict) and "processes" in told
+    except FileNotFoundError:
+        there = {one.name for one in run.iterdir() if not one.name.startswith(".")}
+        ours = there <= _BEFORE_A_RECORD
+    except ValueError:
+        ours = False
+    if not ours:
+        raise ValueError(f"{run}: holds something else than a training run; choose another --out")
+
+
 def train_here(
-    job: TrainJob, ranks: Ranks, stop: Callable[[], bool], store: Store | None = None
+    job: Job, ranks: Ranks, stop: Callable[[], bool], store: Store | None = None
 ) -> Iterator[TrainingEvent]:
     """Train as one process, which finds the others by a store, or else by the environment."""
-    join(ranks, job.config.numerics.device, store)
+    join(ranks, job.settings.numerics.device, store)
     try:
         yield from Training(job, ranks, stop).run()
     except RuntimeError as error:
         if isinstance(error, CannotGoOn) or not _is_loss_of_contact(error):
             raise
         raise LostContact(
-            f"process {ranks.rank}: another process is gone, and says why; "
+            f"process {ranks.rank}: another process is gone; see what it said last; "
             "the same command continues"
         ) from error
     finally:
@@ -104,9 +100,7 @@ def _is_loss_of_contact(error: BaseException) -> bool:
     return isinstance(error, distributed.DistError) or "gloo" in str(error).lower()
 
 
-def train_in_processes(
-    job: TrainJob, count: int, stop: Callable[[], bool]
-) -> Iterator[TrainingEvent]:
+def train_in_processes(job: Job, count: int, stop: Callable[[], bool]) -> Iterator[TrainingEvent]:
     """Train as the first of some processes, and start the others."""
     context = multiprocessing.get_context("spawn")
     failures: SimpleQueue[_Failure] = context.SimpleQueue()
@@ -121,6 +115,7 @@ def train_in_processes(
             with deaf_at_birth():
                 for other in others:
                     other.start()
+            _wait_until_here(others, store, count)
             yield from _as_rank(job, Ranks(0, count, 0), store, stop)
             _wait_for(others, _END_S)
         except CannotGoOn:
@@ -148,10 +143,9 @@ class _Failure:
     """whether it is a cause, and not that another process is gone"""
 
 
-def _follow(
-    job: TrainJob, rank: int, count: int, store: str, failures: SimpleQueue[_Failure]
-) -> None:
+def _follow(job: Job, rank: int, count: int, store: str, failures: SimpleQueue[_Failure]) -> None:
     begin_follower()
+    _meeting(store, count).set(_here(rank), "")
     try:
         for _ in _as_rank(job, Ranks(rank, count, rank), store, lambda: False):
             pass
@@ -168,14 +162,34 @@ def _follow(
 
 
 def _as_rank(
-    job: TrainJob, ranks: Ranks, store: str, stop: Callable[[], bool]
+    job: Job, ranks: Ranks, store: str, stop: Callable[[], bool]
 ) -> Iterator[TrainingEvent]:
-    meeting = torch._C._distributed_c10d.FileStore(store, ranks.count)
-    join(ranks, job.config.numerics.device, meeting)
+    join(ranks, job.settings.numerics.device, _meeting(store, ranks.count))
     try:
         yield from Training(job, ranks, stop).run()
     finally:
         part(ranks)
+
+
+def _meeting(store: str, count: int) -> Store:
+    return torch._C._distributed_c10d.FileStore(store, count)
+
+
+def _here(rank: int) -> str:
+    return f"process {rank} is here"
+
+
+def _wait_until_here(others: Sequence[BaseProcess], store: str, count: int) -> None:
+    """Go on when all have begun; CannotGoOn where one ended before, whom nobody would wait out."""
+    meeting = _meeting(store, count)
+    for rank, other in enumerate(others, 1):
+        while not meeting.check([_here(rank)]):
+            if other.exitcode is not None:
+                raise CannotGoOn(
+                    f"process {rank} ended with {other.exitcode} before it began; its own words "
+                    "say why. The same command continues"
+                )
+            time.sleep(0.05)
 
 
 def _told_by_others(
@@ -221,8 +235,3 @@ def _end(others: Sequence[BaseProcess]) -> None:
     for other in others:
         if other.pid is not None:
             other.join()
-
-
-def _identity(selection: Path, job: TrainJob) -> FileIdentity:
-    assert job.selection is not None
-    return FileIdentity(sha256=filesystem.file_facts(selection).sha256, rows=len(job.selection))

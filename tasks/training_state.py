@@ -12,7 +12,7 @@ import json
 import pickle
 import shutil
 from collections.abc import Mapping, Set
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,23 +21,14 @@ import torch
 from schemas.endings import ends_the_run
 from shards import filesystem
 from shards.encoding import json_bytes
+from tasks.course import Position
 from tasks.ranks import Ranks
 
 FOLDER, LAST, SHARED = "state", "LAST", "shared.pt"
-_SHARED_PARTS = {"learner", "average", "best", "left_out", "in_line"}
-_OWN_PARTS = {"chance", "pools", "interval"}
+_SHARED_PARTS = {"course", "best", "left_out", "in_line"}
+_OWN_PARTS = {"chance", "course", "interval"}
 # The others' parts of a save that goes on are younger.
 _ABANDONED_S = 3600.0
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """Where a run is: before this step of this epoch."""
-
-    epoch: int
-    step: int
-    steps_done: int
-    images_seen: int
 
 
 class StateFolder:

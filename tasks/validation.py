@@ -23,7 +23,8 @@ from models.heads.enhancer import Enhancer, to_unit
 from schemas.sample import Stage
 from schemas.train import TrainConfig
 from shards.reader import Reader
-from tasks.learners import CycleLearner, Learner, PairedLearner
+from tasks.learner import Learner
+from tasks.learners import CycleLearner, PairedLearner
 from tasks.ranks import Ranks
 
 Picture = NDArray[np.uint8]

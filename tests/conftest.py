@@ -5,12 +5,16 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import hypothesis
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.presets import PROCEDURAL
 from workflows import generate, plan
 
+SLURM = "tests/slurm/"
 SMALL = f"""
 seed = 7
 fractions = [0.2]
@@ -34,6 +38,35 @@ size_px = 64
 shard_size = 8
 batch_size = 4
 """
+
+
+# Nothing here asserts a time, and an example is slow where the machine has other work.
+hypothesis.settings.register_profile(
+    "house", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("house")
+
+
+class ByRoom(LoadScopeScheduling):
+    """A file's tests stay in one process, and those of the one Slurm too.
+
+    So several processes run all tests without making any fixture but the session's twice. Not
+    xdist's own groups: with this pytest they are passed over without a word.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return SLURM if file.startswith(SLURM) else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByRoom:
+    return ByRoom(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those of Slurm begin, as they take most."""
+    items.sort(key=lambda item: not item.nodeid.startswith(SLURM))
 
 
 @pytest.fixture(scope="session")

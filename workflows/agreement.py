@@ -34,7 +34,7 @@ def agree(
         filling.set_aside(layout.TRUTH, f"has no {layout.GENERATOR}")
     with _truth(dataset, run, plan, earlier, filling, mend=mend) as truth:
         differences = agree_on_generator(
-            dataset, making_of(run.config, run.plan.sha256, truth), mend=mend
+            dataset, making_of(run.config, run.plan.sha256, truth, run.photos), mend=mend
         )
     if differences:
         console.warn(
@@ -60,7 +60,7 @@ def _set_aside_wrong_generator(dataset: Path, run: Run, filling: Filling) -> Non
     found = makings(dataset)
     if earlier is None or not found or earlier.fingerprint() in found:
         return
-    if making_of(run.config, run.plan.sha256).fingerprint() in found:
+    if making_of(run.config, run.plan.sha256, photos=run.photos).fingerprint() in found:
         filling.set_aside(layout.GENERATOR, "is not what the shards were made by")
 
 

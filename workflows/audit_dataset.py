@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workflows.console import Console, counted, duration
 from workflows.deadline import parse_deadline
-from workflows.workers import Work, WorkerArguments, fill
+from workflows.workers import Work, WorkerArguments, fill, shard_leases
 
 if TYPE_CHECKING:
     from schemas.audit import AuditSettings
     from schemas.audit_record import AuditRecord
-    from schemas.lease import Lease, ShardDone
+    from schemas.lease import ShardDone
     from workflows.filling import Filling
 
 
@@ -131,15 +131,9 @@ def _work(dataset: Path, root: Path, record: AuditRecord, outstanding: list[str]
     return Work(
         worker=AuditShard,
         config=AuditConfig(str(root.absolute()), str(dataset.absolute()), record),
-        leases=_leases(outstanding),
+        leases=shard_leases(outstanding),
         num_leases=len(outstanding),
         total=samples * len(record.stages),
         what="looking",
         unit="pictures",
     )
-
-
-def _leases(shards: list[str]) -> Iterator[Lease]:
-    from schemas.lease import Lease
-
-    return (Lease(shard=shard, attempt=1, samples=()) for shard in shards)

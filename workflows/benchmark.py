@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from schemas.benchmark import BenchmarkRecord, BenchmarkSettings, Timing
     from schemas.config import DatasetConfig, Preset
     from schemas.sample import Stage
+    from tasks.benchmark_tables import Costs
     from tasks.time_pictures import TimedHead, Work
 
 RECORD, TIMINGS = "benchmark.json", "timings"
@@ -39,10 +40,14 @@ class Arguments:
     """folder of a head, or its hub id if it was fetched"""
     out: Path
     """folder of the benchmark"""
+    data: Path | None = None
+    """dataset that the head was trained on: its events tell the GPU-hours that it took"""
+    run: Path | None = None
+    """training run of the head: its metrics.jsonl tells the GPU-hours that it took"""
     data_gpu_hours: float | None = None
-    """GPU-hours that the dataset took, for the number of pictures that pay for it"""
+    """GPU-hours of the dataset, for the number of pictures that pay for it; instead of --data"""
     training_gpu_hours: float | None = None
-    """GPU-hours that training took"""
+    """GPU-hours of training; instead of --run"""
     json: Annotated[bool, tyro.conf.arg(help="print the result as JSON")] = False
 
 
@@ -58,8 +63,19 @@ def main(argv: list[str]) -> int:
     from schemas.config import read_preset
     from shards.filesystem import make_folder
     from shards.record_file import agree_on_record
+    from tasks.benchmark_tables import Costs
+    from workflows.benchmark_costs import spent
 
     console = Console()
+    costs = spent(
+        arguments.data,
+        arguments.run,
+        Costs(
+            data_gpu_hours=arguments.data_gpu_hours,
+            training_gpu_hours=arguments.training_gpu_hours,
+        ),
+        console,
+    )
     preset, settings = read_preset(arguments.config), benchmark_settings(arguments.config)
     configs = _configs(preset, settings, arguments.config)
     head = Head.from_pretrained(arguments.head)
@@ -69,7 +85,7 @@ def main(argv: list[str]) -> int:
     told = "was begun otherwise; give the same options, on the same machine, or another --out"
     agree_on_record(arguments.out / RECORD, record, told)
     timings = list(_timings(arguments.out / TIMINGS, configs, settings, head, device, console))
-    _tell(arguments, record, timings, console)
+    _tell(arguments, record, timings, costs, console)
     return DONE
 
 
@@ -106,9 +122,9 @@ def _configs(preset: Preset, settings: BenchmarkSettings, origin: Path) -> dict[
 def _device(config: DatasetConfig) -> torch.device:
     import torch
 
-    from schemas.config import ProceduralSettings
+    from schemas.generator import DiffusersSettings
 
-    asked = "auto" if isinstance(config.generator, ProceduralSettings) else config.generator.device
+    asked = config.generator.device if isinstance(config.generator, DiffusersSettings) else "auto"
     there = torch.cuda.is_available()
     if asked == "cuda" and not there:
         raise ValueError("generator.device = 'cuda': no CUDA device is seen here")
@@ -124,7 +140,7 @@ def _record(
     import torch
 
     from schemas.benchmark import BenchmarkRecord
-    from schemas.config import ProceduralSettings
+    from schemas.generator import ProceduralSettings
     from schemas.settings import as_plain
     from shards.provenance import code_version, library_versions, processor
 
@@ -156,7 +172,7 @@ def _timings(
 
     watch = Stopwatch(device)
     timed_head = TimedHead.of(head, device, settings.precision)
-    sizes = sorted(settings.sizes_px)
+    sizes = settings.sizes_px
     num_rows = len(configs) + 3
     with console.progress("timing", "rows", num_rows * len(sizes)) as advance:
         done = 0
@@ -221,13 +237,16 @@ def _write(folder: Path, timing: Timing) -> None:
 
 
 def _tell(
-    arguments: Arguments, record: BenchmarkRecord, timings: list[Timing], console: Console
+    arguments: Arguments,
+    record: BenchmarkRecord,
+    timings: list[Timing],
+    costs: Costs,
+    console: Console,
 ) -> None:
     from schemas.settings import as_plain
     from shards.encoding import json_bytes
     from tasks.benchmark_tables import (
         PROCEDURAL,
-        Costs,
         benchmark_tables,
         savings,
         write_figure_8,
@@ -235,14 +254,12 @@ def _tell(
     from tasks.report_place import FIGURES, REPORT, TEXT, staged_report
     from tasks.text_tables import page, plain_tables
 
-    costs = Costs(
-        data_gpu_hours=arguments.data_gpu_hours, training_gpu_hours=arguments.training_gpu_hours
-    )
     tables = benchmark_tables(timings, costs, record.device)
     plain = {
         "title": "What a picture costs",
         "tables": plain_tables(tables),
         "record": as_plain(record),
+        "spent": asdict(costs),
         "timings": [as_plain(one) for one in timings],
         "savings": [
             {"size_px": one.size_px, "saved": one.share, "low": one.low, "high": one.high}

@@ -28,16 +28,22 @@ VERBS = {
     "doctor": "say what this machine can do: GPUs, Ray, Slurm, models, a folder",
     "fetch": "download the models of a preset, on a machine with internet",
     "names": "choose names of actors and actresses from IMDb's name.basics.tsv.gz",
+    "prompts": "choose prompts of people out of COCO's captions, or of MJHQ-30K",
     "plan": "fix every sample of a dataset: ids, splits, shards, prompts, seeds",
     "generate": "make a planned dataset, or continue it",
     "inspect": "say what is in a dataset, verify it, take samples out of it",
     "audit": "say who seems to be in a dataset's pictures, and how sure that is",
     "curate": "choose samples by what an audit found, to a target",
     "gallery": "make static pages to look through a dataset, with an audit's findings",
+    "caption": "say in words what pictures show, with LLaVA, and review it",
     "train": "train a head on a dataset of pairs, or continue",
+    "lora": "train a LoRA of Stable Diffusion 1.5 on pictures with texts, or continue",
     "sweep": "train a grid of heads in two phases, and say which one to take",
     "jobs": "say how the Slurm jobs of a run or a sweep stand",
+    "facescore": "score the faces in pictures, train such a scorer, compare it with people",
     "enhance": "put pictures, or a dataset's pictures, through a head",
+    "guide": "fine-tune Stable Diffusion on face pairs by the guidance loss",
+    "facepairs": "make pairs of a good and a bad face out of pictures, by inpainting",
     "evaluate": "compare heads and other rows with the slow model, with intervals",
     "rate": "ask people which picture is better, blind and offline, and say what they chose",
     "benchmark": "time teacher, source, and source + head at several sizes (Figure 8)",
@@ -106,15 +112,25 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         print(f"error: unknown verb {verb!r}; {nearest(verb, list(VERBS))}", file=sys.stderr)
         return WRONG
-    return run_verb(importlib.import_module(f"workflows.{verb}").main, [*flags, *rest])
+    main_of_verb = importlib.import_module(f"workflows.{verb}").main
+    return run_verb(main_of_verb, [*flags, *rest], online=verb == "fetch")
 
 
-def run_verb(verb: Callable[[list[str]], int], argv: Sequence[str] | None = None) -> int:
-    """Call a verb with its arguments; an error becomes one line, and the traceback with --debug."""
+def run_verb(
+    verb: Callable[[list[str]], int], argv: Sequence[str] | None = None, *, online: bool = False
+) -> int:
+    """Call a verb with its arguments; an error becomes one line, and the traceback with --debug.
+
+    Unless it is said to go online, models come from disk alone.
+    """
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments
     from schemas.endings import CannotGoOn
 
+    if not online:
+        from models.offline import stay_offline
+
+        stay_offline()
     _survive_any_terminal()
     try:
         with _terminable():
@@ -172,6 +188,7 @@ def parse(arguments: type[Parsed], verb: str, argv: Sequence[str]) -> Parsed:
     import tyro
 
     from schemas.mistakes import nearest
+    from workflows.choices import refuse_unknown_choices
 
     known = [f"--{field.name.replace('_', '-')}" for field in fields(arguments)]  # type: ignore[arg-type]
     given = [word.partition("=")[0].replace("_", "-") for word in argv if word.startswith("--")]
@@ -179,6 +196,7 @@ def parse(arguments: type[Parsed], verb: str, argv: Sequence[str]) -> Parsed:
     if unknown:
         told = "; ".join(f"{word}: unknown option, {nearest(word, known)}" for word in unknown)
         raise ValueError(f"relume {verb}: {told}")
+    refuse_unknown_choices(arguments, verb, argv)
     return tyro.cli(arguments, prog=f"relume {verb}", args=list(argv), config=_style())
 
 
@@ -188,6 +206,9 @@ def parse_known(
     """Arguments of a verb, and what it does not know."""
     import tyro
 
+    from workflows.choices import refuse_unknown_choices
+
+    refuse_unknown_choices(arguments, verb, argv)
     return tyro.cli(
         arguments,
         prog=f"relume {verb}",

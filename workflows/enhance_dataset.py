@@ -5,23 +5,21 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workflows.console import Console, counted
 from workflows.deadline import parse_deadline
 from workflows.made import Made, tell_made, what_is_made
-from workflows.workers import Work, fill
+from workflows.workers import Work, fill, planned_leases, refuse_inside
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from models.heads.head import Head
     from schemas.enhance import EnhanceSettings
-    from schemas.lease import Lease
     from schemas.run import GeneratorRecord, Run
-    from workflows.enhance import Arguments
+    from workflows.enhance_arguments import Arguments
 
 
 def enhance_dataset(
@@ -38,7 +36,7 @@ def enhance_dataset(
     from tasks.open_head import open_head
     from workflows.filling import Filling
 
-    _refuse_inside(dataset, out)
+    refuse_inside(dataset, out)
     head = open_head(arguments.head)
     record = _agree(arguments, dataset, out, settings, head, console)
     run, plan = read_planned(out)
@@ -154,27 +152,13 @@ def _work(
             settings=settings,
             record=record,
         ),
-        leases=_leases(plan, outstanding),
+        leases=planned_leases(plan, outstanding),
         num_leases=len(outstanding),
         total=pc.sum(planned).as_py(),
         needs_gpu=settings.device == "cuda",
         what="enhancing",
         unit="pictures",
     )
-
-
-def _leases(plan: pa.Table, shards: list[str]) -> Iterator[Lease]:
-    from schemas.lease import Lease
-    from shards.plan import planned_samples
-
-    for shard, samples in planned_samples(plan, set(shards)):
-        yield Lease(shard=shard, attempt=1, samples=samples)
-
-
-def _refuse_inside(dataset: Path, out: Path) -> None:
-    one, other = out.resolve(), dataset.resolve()
-    if one.is_relative_to(other) or other.is_relative_to(one):
-        raise ValueError(f"--out {out}: lies in {dataset}, or around it; choose a place beside it")
 
 
 def _tell(arguments: Arguments, console: Console, made: Made, waiting: int, seconds: float) -> None:

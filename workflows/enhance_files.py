@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from schemas.enhance import Enhanced, EnhanceSettings
     from tasks.enhance_files import EnhanceFiles
     from tasks.picture_inputs import Item
-    from workflows.enhance import Arguments
+    from workflows.enhance_arguments import Arguments
 
 RECORD = "enhance.json"
 _MOST_CODERS = 16

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import tyro
-
-from schemas.evaluate import EvaluatedSplit
 from workflows.cli import DONE, INCOMPLETE, parse, run_verb
 from workflows.console import Console
+from workflows.evaluate_arguments import Arguments
 from workflows.evaluate_features import Looking, look, looking
 from workflows.evaluate_prompts import check_prompts, judge_prompts
-from workflows.workers import WorkerArguments
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,36 +22,8 @@ if TYPE_CHECKING:
     from tasks.evaluated_rows import Row
     from tasks.evaluation import Compared
 
-# Of the tables, what a person wants to see at once; the rest is in the files.
-_SHOWN = 3
-
-
-@dataclass(frozen=True, kw_only=True)
-class Arguments(WorkerArguments):
-    """Compare rows of pictures with targets and teacher on prompts that nobody trained on.
-
-    It opens test, and notes that beside the dataset. What has been looked at is kept, so the same
-    command continues, and a row more is looked at alone.
-    """
-
-    config: tyro.conf.Positional[Path]
-    """preset with a section [evaluate], for example configs/demo.toml"""
-    out: Path
-    """folder for tables, figures and features"""
-    root: Path = Path()
-    """folder that the paths in [evaluate] begin at"""
-    features: Path | None = None
-    """store of features, which several evaluations may share; without it OUT/features"""
-    split: EvaluatedSplit | None = None
-    """validation rehearses without opening test; without it as the config says"""
-    prompts: tuple[Path, ...] = ()
-    """files of prompts outside the domain, a line each: pictures of them are made and judged"""
-    json: Annotated[bool, tyro.conf.arg(help="print the report as JSON")] = False
-
-    @property
-    def store(self) -> Path:
-        """Where features are kept."""
-        return self.features or self.out / "features"
+# How the titles begin of what a person wants to see at once; the other tables are in the files.
+_SHOWN = ("Gap to the", "Pictures")
 
 
 def main(argv: list[str]) -> int:
@@ -99,13 +68,14 @@ def _compared(
 ) -> Compared | None:
     """The rows, refused or flagged, with straw men chosen; None while others still tune them."""
     from schemas.evaluate import FilterRow
-    from tasks.evaluated_rows import asked_row, further_rows, implied_rows
+    from tasks.evaluated_rows import asked_row, further_rows, implied_rows, refuse_sizes
     from tasks.evaluation import Compared
 
     root = arguments.root
     rows = implied_rows(settings, data, root)
     # Every row is checked before any is looked at.
     asked = [asked_row(one, data, root, settings.split) for one in settings.row]
+    refuse_sizes(asked, settings)
     further = further_rows(settings, data, root)
     chosen = _tuned(arguments, settings, networks, console)
     if chosen is None:
@@ -222,12 +192,17 @@ def _show(told: dict[str, Any], arguments: Arguments, console: Console) -> None:
     if arguments.json:
         console.result(json.dumps(told))
         return
-    for one in told["tables"][:_SHOWN]:
+    for one in told["tables"]:
+        if not one["title"].startswith(_SHOWN):
+            continue
         console.heading(one["title"])
         console.table(one["columns"], one["rows"])
         console.note(one["note"])
+    figures = arguments.out / "figures"
+    drawn = f"figures: {figures}; " if figures.is_dir() else ""
     console.note(
-        f"all tables: {arguments.out}/report.md, tables.tex; figures: {arguments.out}/figures"
+        f"all tables: {arguments.out}/report.md, tables.tex; {drawn}"
+        f"scores of single pictures: {arguments.out}/pictures.csv"
     )
 
 

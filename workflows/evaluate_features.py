@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workflows.console import Console, counted, duration
 from workflows.deadline import parse_deadline
-from workflows.workers import Work, WorkerArguments, fill
+from workflows.workers import Work, WorkerArguments, fill, shard_leases
 
 if TYPE_CHECKING:
-    from schemas.lease import Lease
     from schemas.measure import FeatureNumerics, SeenBy
     from tasks.evaluated_dataset import Dataset
     from tasks.evaluated_rows import Row
@@ -116,7 +115,7 @@ def _work(store: Path, what: Looking, outstanding: list[str], numerics: FeatureN
     return Work(
         worker=FeatureShard,
         config=FeatureConfig(str(store.absolute()), dict(what.places), numerics),
-        leases=_leases(outstanding),
+        leases=shard_leases(outstanding),
         num_leases=len(outstanding),
         total=_num_rows(what, outstanding),
         needs_gpu=numerics.device == "cuda" or device_of(numerics) == "cuda",
@@ -141,9 +140,3 @@ def _num_rows(what: Looking, outstanding: list[str]) -> int:
         pictures = sum(one.ok for one in published(Path(place.dataset), shards).values())
         total += pictures * sum(len(taps_of(one)) for one in place.look.seen_by.values())
     return total
-
-
-def _leases(stored: list[str]) -> Iterator[Lease]:
-    from schemas.lease import Lease
-
-    return (Lease(shard=shard, attempt=1, samples=()) for shard in stored)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tasks.evaluated_dataset import Dataset
     from tasks.evaluated_rows import Row
     from tasks.evaluation import Compared, Evaluation
-    from workflows.evaluate import Arguments
+    from workflows.evaluate_arguments import Arguments
 
 FOLDER = "prompts"
 

@@ -10,7 +10,7 @@ from workflows.console import Console
 
 if TYPE_CHECKING:
     from tasks.evaluation import Compared
-    from workflows.evaluate import Arguments
+    from workflows.evaluate_arguments import Arguments
 
 STATISTICS = "statistics"
 
@@ -21,7 +21,7 @@ def report(
     console: Console,
     prompts: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Write report.json, report.md, tables.tex and the figures; what report.json holds.
+    """Write report.json, report.md, tables.tex, pictures.csv and figures; what report.json holds.
 
     A report that is there and of the same rows, features, settings and code is left as it is.
     """
@@ -30,6 +30,7 @@ def report(
     from tasks.evaluate_numbers import evaluate
     from tasks.evaluate_report import write_report
     from tasks.evaluated_measures import fastest_eigenvalues
+    from tasks.evaluated_pictures import write_pictures
     from tasks.report_place import REPORT, staged_report
 
     key = _key(compared, prompts or {})
@@ -43,6 +44,7 @@ def report(
         advance(len(told.gaps))
     told = replace(told, prompts=prompts or {})
     with staged_report(arguments.out) as staged:
+        write_pictures(compared, arguments.store, told.left_out, staged)
         return write_report(told, staged, key)
 
 

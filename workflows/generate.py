@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from schemas.part import Part
     from schemas.run import GeneratorRecord, Run
     from tasks.generate_shard import GenerateConfig
+    from tasks.photo_shard import PhotoConfig
     from workflows.filling import Filling
 
 
@@ -49,6 +50,8 @@ class Arguments(WorkerArguments):
     """folder for the sources of two phases; without it DATASET-sources"""
     weights_to: Path | None = None
     """fast folder that every node has of its own, for a copy of the weights to load from"""
+    pictures: Path | None = None
+    """where the photographs of such a dataset lie now, if no longer where they were planned"""
 
 
 def main(argv: list[str]) -> int:
@@ -59,14 +62,15 @@ def main(argv: list[str]) -> int:
     from shards.run import read_planned
 
     part, deadline = parse_part(arguments.part), parse_deadline(arguments.deadline, os.environ)
-    arguments.check(arguments.dataset, arguments.out, arguments.sources, arguments.weights_to)
+    folders = (arguments.sources, arguments.weights_to, arguments.pictures)
+    arguments.check(arguments.dataset, arguments.out, *folders)
     _check(arguments)
-    _refuse_enhanced(arguments.dataset)
+    _refuse_made_by_others(arguments.dataset)
     whole = 0
     if arguments.limit is not None and arguments.out is not None:
         run, plan = read_planned(arguments.dataset)
         whole = plan.num_rows
-        plan_pilot(arguments.out, run, plan, arguments.limit)
+        plan_pilot(arguments.dataset, arguments.out, run, plan, arguments.limit)
         arguments = replace(arguments, dataset=arguments.out)
     console = Console()
     made = make(arguments, part, deadline, console)
@@ -89,15 +93,17 @@ def _check(arguments: Arguments) -> None:
         raise ValueError(f"--out {arguments.out}: lies in the dataset; choose a place outside")
 
 
-def _refuse_enhanced(dataset: Path) -> None:
-    """Pictures of a head are not made from prompts."""
+def _refuse_made_by_others(dataset: Path) -> None:
+    """Pictures that are made out of other pictures are not made from prompts."""
+    from schemas.sample import MADE_BY
     from shards.run import read_run
 
-    if "enhanced" in read_run(dataset).config.dataset.stages:
-        raise ValueError(
-            f"{dataset}: relume enhance makes its pictures; give that command again, with --mend "
-            "where something is damaged"
-        )
+    for stage in read_run(dataset).config.dataset.stages:
+        if stage in MADE_BY:
+            raise ValueError(
+                f"{dataset}: {MADE_BY[stage]} makes its pictures; give that command again, with "
+                "--mend where something is damaged"
+            )
 
 
 def make(
@@ -127,9 +133,9 @@ def make(
             first = _sources_first(arguments, part, deadline, console, run, plan, outstanding)
             if first is not None:
                 outstanding = list(published(first.folder, outstanding))
-            config = _config(arguments, run, record, first)
             begun = time.monotonic()
             if outstanding:
+                config = _config(arguments, run, record, first)
                 fill(filling, arguments, deadline, _work(config, plan, outstanding))
             with ends_the_run():
                 now = rebuild(dataset, run, shard_names(plan))
@@ -179,8 +185,14 @@ def _sources_first(
 
 def _config(
     arguments: Arguments, run: Run, record: GeneratorRecord, sources: Made | None
-) -> GenerateConfig:
+) -> GenerateConfig | PhotoConfig:
     from tasks.generate_shard import GenerateConfig
+    from workflows.photos import photo_config
+
+    if run.photos is not None:
+        return photo_config(arguments.dataset, arguments.pictures, run, run.photos, record)
+    if arguments.pictures is not None:
+        raise ValueError(f"--pictures {arguments.pictures}: {arguments.dataset} reads none")
 
     def absolute(path: Path | None) -> str | None:
         return None if path is None else str(path.absolute())
@@ -194,15 +206,16 @@ def _config(
     )
 
 
-def _work(config: GenerateConfig, plan: pa.Table, outstanding: list[str]) -> Work:
+def _work(config: GenerateConfig | PhotoConfig, plan: pa.Table, outstanding: list[str]) -> Work:
     import pyarrow as pa
     import pyarrow.compute as pc
 
     from tasks.generate_shard import GenerateShard
+    from tasks.photo_shard import PhotoConfig, PhotoShard
 
     planned = pc.is_in(plan["shard"], pa.array(outstanding, pa.string()))
     return Work(
-        worker=GenerateShard,
+        worker=PhotoShard if isinstance(config, PhotoConfig) else GenerateShard,
         config=config,
         leases=_leases(plan, outstanding),
         num_leases=len(outstanding),

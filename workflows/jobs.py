@@ -65,7 +65,8 @@ def _show(console: Console, folder: Path, found: list[JobStatus]) -> None:
     waiting = [one for one in last if one.outstanding]
     open_ = [one for one in last if not one.done and not one.outstanding]
     if waiting:
-        console.note(f"{counted(len(waiting), 'job')} outstanding: scancel ends them")
+        ids = " ".join(dict.fromkeys(one.job.partition("_")[0] for one in waiting))
+        console.note(f"{counted(len(waiting), 'job')} outstanding; to end: scancel {ids}")
     if open_:
         names = ", ".join(one.run.name for one in open_)
         console.note(f"not done and not submitted: {names}; the same command submits them again")

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workflows.cli import DONE, INCOMPLETE
-from workflows.console import Console
+from workflows.console import Console, counted
 
 if TYPE_CHECKING:
     from schemas.slurm import SlurmSettings
     from workflows.run_training import RunTraining
 
-_POLL_S = 2.0
+# Each look asks the controller, which serves everybody.
+_POLL_S = 5.0
 # Filesystems that live in one machine's memory.
 _IN_MEMORY = ("tmpfs", "ramfs", "devtmpfs")
 
@@ -27,13 +28,13 @@ def launch(work: RunTraining, settings: SlurmSettings, *, dry_run: bool, wait: b
     from slurm.submit import JobRequest, sbatch_script, submit
 
     run, console = work.run, Console()
-    reads = (work.dataset, *(() if work.selection is None else (work.selection,)))
+    refuse_relative(work.stage_to)
     request = JobRequest(
         name=f"relume-{run.name}",
-        comment=f"relume train {run}",
+        comment=f"relume {work.verb} {run}",
         folder=run,
         runs=(run,),
-        reads=reads,
+        reads=work.reads,
         settings=settings,
     )
     if dry_run:
@@ -43,18 +44,18 @@ def launch(work: RunTraining, settings: SlurmSettings, *, dry_run: bool, wait: b
     from slurm.attempts import Attempts
     from slurm.code_copy import copy_code
 
-    check_site(settings, (run, *reads, Path(sys.executable)))
+    check_site(settings, (run, *work.reads, Path(sys.prefix)))
     refuse_outstanding(run)
     earlier = Attempts(run).all()
     if earlier and earlier[-1].ended in ENDED_WELL:
-        console.note(f"{run}: is {earlier[-1].ended} already; the head is {run / 'head'}")
+        console.note(f"{run}: is {earlier[-1].ended} already: {run / work.leaves}")
         return DONE
     work.agree(settings.processes, console)
     copy_code(run)
     job = submit(request, [work])
     console.result(job)
     tell_how_to_follow(console, run, job)
-    return follow(console, run, job, work.num_steps(settings.processes)) if wait else DONE
+    return follow(console, work, job, work.num_steps(settings.processes)) if wait else DONE
 
 
 def check_site(settings: SlurmSettings, folders: tuple[Path, ...]) -> None:
@@ -72,11 +73,21 @@ def check_site(settings: SlurmSettings, folders: tuple[Path, ...]) -> None:
     refuse_impossible(settings)
 
 
+def refuse_relative(stage_to: Path | None) -> None:
+    """ValueError for a place that would lie within the copy of the code, on the shared disk."""
+    if stage_to is not None and not stage_to.is_absolute():
+        raise ValueError(
+            f"--stage-to {stage_to}: should begin with /, as a folder on each node's own disk"
+        )
+
+
 def refuse_outstanding(folder: Path) -> None:
     """ValueError where a job of this run or sweep runs or waits already."""
     from slurm.status import outstanding_job
 
     job = outstanding_job(folder)
+    if job is not None and job.state == "COMPLETING":
+        raise ValueError(f"{folder}: job {job.id} is just ending; try again once it has ended")
     if job is not None:
         raise ValueError(
             f"{folder}: job {job.id} is {job.state.lower()} already; relume jobs "
@@ -94,15 +105,15 @@ def tell_how_to_follow(console: Console, folder: Path, job: str) -> None:
     console.note(f"  tail -F {shlex.quote(str(log_path(folder, job)))}")
 
 
-def follow(console: Console, run: Path, job: str, steps: int) -> int:
+def follow(console: Console, work: RunTraining, job: str, steps: int) -> int:
     """Show a job's progress until it ends; Ctrl-C leaves the job alone."""
-    from slurm.status import statuses
+    from slurm.status import status_of
 
-    shown = ""
+    run, shown = work.run, ""
     try:
         with console.progress("training", "steps", steps) as advance:
             while True:
-                status = [one for one in statuses(run) if one.job == job][-1]
+                status = status_of(run, job)
                 if status.state != shown:
                     shown = status.state
                     console.note(f"job {job}: {shown} {status.nodes}".rstrip())
@@ -116,8 +127,8 @@ def follow(console: Console, run: Path, job: str, steps: int) -> int:
         console.note(f"no longer watched; job {job} goes on: relume jobs {run}")
         raise
     if status.done:
-        console.heading(f"{run}: {status.state}, in {status.attempts} attempts")
-        console.facts({"head": run / "head"})
+        console.heading(f"{run}: {status.state}, in {counted(status.attempts, 'attempt')}")
+        console.facts({work.leaves: run / work.leaves})
         return DONE
     console.error(f"job {job}: {status.last_error or f'{status.state}; see {status.log}'}")
     return INCOMPLETE

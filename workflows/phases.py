@@ -49,7 +49,7 @@ def is_two_phase(
                 "it takes a source and a target"
             )
         return placement == "two-phase"
-    if "target" not in stages or config.generator.kind == "procedural":
+    if "target" not in stages or config.generator.kind != "diffusers":
         return False
     from models.generators.build import build_generator
 

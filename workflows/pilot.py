@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from workflows.filling import Filling
 
 
-def plan_pilot(out: Path, run: Run, plan: pa.Table, count: int) -> None:
+def plan_pilot(dataset: Path, out: Path, run: Run, plan: pa.Table, count: int) -> None:
     """Plan a pilot of a dataset in a folder of its own."""
     from schemas.run import FileIdentity
+    from shards import layout
     from shards.encoding import parquet_bytes, sha256
+    from shards.photo_files import publish_photos
     from shards.pilot import pilot_plan
     from shards.run import publish_run
 
@@ -27,6 +29,8 @@ def plan_pilot(out: Path, run: Run, plan: pa.Table, count: int) -> None:
     data = parquet_bytes(small)
     identity = FileIdentity(sha256=sha256(data), rows=small.num_rows)
     publish_run(out, replace(run, plan=identity, part_of=run.plan), data)
+    if run.photos is not None:
+        publish_photos(out, (dataset / layout.PHOTOS).read_bytes())
 
 
 def tell_cost_of_whole(console: Console, phases: Sequence[Filling], whole: int) -> None:

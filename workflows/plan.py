@@ -6,12 +6,13 @@ import json
 import shlex
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
 from workflows.cli import DONE, parse_known, run_verb
 from workflows.console import Console, counted, significant, size
+from workflows.photos import photos_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -38,6 +39,13 @@ class Arguments:
     """folder of the dataset"""
     names: Path | None = None
     """names.parquet, where the prompt asks for names"""
+    prompts: Path | None = None
+    """prompts.parquet of relume prompts, where the prompt is {prompt}"""
+    pictures: Path | None = None
+    """folder of photographs, such as FFHQ's, for a preset whose generator is a folder"""
+    checksums: Annotated[bool, tyro.conf.arg(help="with --pictures: also plan their sha256")] = (
+        False
+    )
     settings: Annotated[bool, tyro.conf.arg(help="list the settings, and plan nothing")] = False
     json: Annotated[bool, tyro.conf.arg(help="print the result as JSON")] = False
 
@@ -60,7 +68,9 @@ def main(argv: list[str]) -> int:
         return _list_settings(_config(listed.config, listed.dataset, overrides))
     arguments, overrides = parse_known(Arguments, "plan", argv)
     config = _config(arguments.config, arguments.dataset, overrides)
-    names = _names(arguments.names, config)
+    names = _table_of("names", arguments.names, config)
+    prompts = _table_of("prompts", arguments.prompts, config)
+    photos = photos_of(arguments.pictures, config, Console(), checksums=arguments.checksums)
 
     from schemas.run import FileIdentity, Run
     from shards import plan as plans
@@ -71,19 +81,30 @@ def main(argv: list[str]) -> int:
     from tasks.forecast import forecast
 
     table = None if names is None else read_parquet(names)
-    identity = None
-    if names is not None and table is not None:
-        identity = FileIdentity(sha256=file_facts(names).sha256, rows=table.num_rows)
-    plan = plans.make_plan(config, table, str(names))
+    given = None if prompts is None else read_parquet(prompts)
+
+    def identity(path: Path | None, rows: pa.Table | None) -> FileIdentity | None:
+        if path is None or rows is None:
+            return None
+        return FileIdentity(sha256=file_facts(path).sha256, rows=rows.num_rows)
+
+    plan = plans.make_plan(
+        config, table, str(names or prompts), photos.ids if photos else None, given
+    )
     data = parquet_bytes(plan)
     run = Run(
         config=config,
         plan=FileIdentity(sha256=sha256(data), rows=plan.num_rows),
-        names=identity,
+        names=identity(names, table),
+        prompts=identity(prompts, given),
+        photos=photos.identity if photos else None,
+        folder=photos.folder if photos else None,
         code=code_version(),
         libraries=library_versions(),
     )
     news = publish_run(arguments.out, run, data)
+    if photos is not None:
+        photos.publish(arguments.out)
     expected = forecast(config, plan.num_rows, len(plans.shard_names(plan)))
     _tell(arguments, config, plan, expected, news=news)
     return DONE
@@ -119,18 +140,24 @@ def _list_settings(config: DatasetConfig) -> int:
     return DONE
 
 
-def _names(path: Path | None, config: DatasetConfig) -> Path | None:
-    if config.dataset.has_names and path is None:
+def _table_of(
+    what: Literal["names", "prompts"], path: Path | None, config: DatasetConfig
+) -> Path | None:
+    """The table that the dataset's prompt takes its words from, where it takes some."""
+    dataset = config.dataset
+    wanted = dataset.has_names if what == "names" else dataset.has_prompts
+    if wanted and path is None:
         raise ValueError(
-            f"dataset.{config.name}.prompt asks for names; "
-            "choose some with relume names, and give them with --names"
+            f"dataset.{config.name}.prompt asks for {what}; "
+            f"choose some with relume {what}, and give them with --{what}"
         )
-    if path is not None and not config.dataset.has_names:
+    if path is not None and not wanted:
         raise ValueError(
-            f"--names {path}: the prompt of dataset.{config.name} has no {{name}}; leave it out"
+            f"--{what} {path}: the prompt of dataset.{config.name} has no "
+            f"{{{what.removesuffix('s')}}}; leave it out"
         )
     if path is not None and not path.is_file():
-        raise ValueError(f"--names {path}: is no file; make it with relume names")
+        raise ValueError(f"--{what} {path}: is no file; make it with relume {what}")
     return path
 
 
@@ -180,6 +207,9 @@ def _tell(
 
 
 def _tell_hours(console: Console, config: DatasetConfig, expected: Forecast) -> None:
+    if config.generator.kind == "folder":
+        console.note("no GPU needed: these pictures are read from a folder")
+        return
     if config.generator.kind == "procedural":
         console.note("no GPU needed: these pictures are drawn by the procedural painter")
         return

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
 from workflows.cli import DONE, parse, run_verb
 from workflows.console import Console, counted, size
+
+if TYPE_CHECKING:
+    from schemas.study import Study
+    from tasks.rated_rows import Row
 
 STUDY, PAGE, OUTCOME = "study.json", "page", "outcome"
 
@@ -65,15 +70,11 @@ def main(argv: list[str]) -> int:
 
 def _make(arguments: Arguments) -> int:
     from schemas.study import FEWEST_TOGETHER, MOST_TOGETHER
-    from shards.record_file import publish_record
     from tasks.rated_rows import common_samples, given_rows, opened_rows
-    from tasks.rating_page.build import write_page
     from tasks.rating_study import draw_study
 
     out, console = arguments.out, Console()
     assert out is not None
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ValueError(f"--out {out}: is there already; a study never changes, name a new folder")
     if not FEWEST_TOGETHER <= arguments.together <= MOST_TOGETHER:
         raise ValueError(f"--together {arguments.together}: should be 2 or 3")
     told = given_rows(arguments.what)
@@ -93,16 +94,11 @@ def _make(arguments: Arguments) -> int:
             together=arguments.together,
             seed=arguments.seed,
         )
-        try:
-            with console.progress("writing", "trials", len(study.trials)) as advance:
-                for done in write_page(study, rows, out / PAGE):
-                    advance(done)
-            publish_record(out / STUDY, study)
-        except BaseException:
-            shutil.rmtree(out, ignore_errors=True)
-            raise
+        was_there = _is_there(study, out)
+        if not was_there:
+            _write(study, rows, out, console)
     num_bytes = sum(path.stat().st_size for path in (out / PAGE).rglob("*") if path.is_file())
-    facts = {
+    facts: dict[str, Any] = {
         "page": str(out / PAGE / "index.html"),
         "study": study.key(),
         "trials": len(study.trials) + len(study.repeats),
@@ -111,10 +107,41 @@ def _make(arguments: Arguments) -> int:
     if arguments.json:
         console.result(json.dumps(facts))
         return DONE
-    console.heading(f"{out}: {counted(len(study.trials), 'trial')}, {size(num_bytes)}")
+    before = "; it was there already" if was_there else ""
+    trials = counted(facts["trials"], "trial")
+    console.heading(f"{out}: {trials}, {size(num_bytes)}{before}")
     console.note(f"hand out {out / PAGE}, as a folder or in an archive; keep {out / STUDY} back")
     console.note(f"then: relume rate --analyse {out} FILES, those that raters saved")
     return DONE
+
+
+def _is_there(study: Study, out: Path) -> bool:
+    """Whether this very study was made before; ValueError where something else has its place."""
+    from schemas.study import Study
+    from shards.record_file import read_record
+
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return False
+    if (out / STUDY).is_file() and read_record(out / STUDY, Study) == study:
+        return True
+    raise ValueError(f"--out {out}: is there already; a study never changes, name a new folder")
+
+
+def _write(study: Study, rows: Mapping[str, Row], out: Path, console: Console) -> None:
+    """Write everything beside OUT, which then appears whole: a kill leaves no half of a study."""
+    from shards.record_file import publish_record
+    from tasks.rating_page.build import write_page
+
+    staging = out.absolute().with_name(f".{out.absolute().name}.relume-rate")
+    shutil.rmtree(staging, ignore_errors=True)
+    try:
+        with console.progress("writing", "trials", len(study.trials)) as advance:
+            for done in write_page(study, rows, staging / PAGE):
+                advance(done)
+        publish_record(staging / STUDY, study)
+        staging.rename(out)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
 
 
 def _analyse(arguments: Arguments) -> int:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
@@ -18,7 +18,7 @@ from workflows.console import Console, duration
 if TYPE_CHECKING:
     from tasks.reproduce_steps import Step
 
-DONE_STEPS = "steps"
+DONE_STEPS, ASIDE = "steps", "aside"
 # Processes end so after a signal: as a shell tells it, or negative as Python does.
 _MOST_CODE = 255
 
@@ -88,6 +88,10 @@ def _do(step: Step, which: str, out: Path, console: Console) -> int:
         return DONE
     console.heading(f"\n{which}: $ {command(step)}")
     sys.stdout.flush()
+    _make_way(step, out, console)
+    told: dict[str, Any] = {"key": step.key(), "command": command(step)}
+    make_folder(out / DONE_STEPS)
+    replace_file(out, _mark(step, out), plain(json.dumps(told, indent=1).encode() + b"\n"))
     begun = time.monotonic()
     code = run_to_its_end([sys.executable, "-m", step.module, *step.words], ROOT)
     if code == 0 and not step.outcome.exists():
@@ -101,12 +105,7 @@ def _do(step: Step, which: str, out: Path, console: Console) -> int:
             "reproduce goes on from here"
         )
         return min(abs(code), _MOST_CODE)
-    told = {
-        "key": step.key(),
-        "command": command(step),
-        "took_s": round(time.monotonic() - begun, 1),
-    }
-    make_folder(out / DONE_STEPS)
+    told["took_s"] = round(time.monotonic() - begun, 1)
     replace_file(out, _mark(step, out), plain(json.dumps(told, indent=1).encode() + b"\n"))
     return DONE
 
@@ -115,15 +114,34 @@ def _mark(step: Step, out: Path) -> Path:
     return out / DONE_STEPS / f"{step.name}.json"
 
 
+def _told(step: Step, out: Path) -> dict[str, Any]:
+    """What is noted of a step that was begun; took_s is there once it is done."""
+    try:
+        told: dict[str, Any] = json.loads(_mark(step, out).read_bytes())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return told
+
+
 def _done(step: Step, out: Path) -> float | None:
     """How long a step took that is done; None where it is not, or was another one."""
-    try:
-        told = json.loads(_mark(step, out).read_bytes())
-    except (FileNotFoundError, ValueError):
-        return None
+    told = _told(step, out)
     if told.get("key") != step.key() or not step.outcome.exists():
         return None
-    return float(told["took_s"])
+    return told.get("took_s")
+
+
+def _make_way(step: Step, out: Path, console: Console) -> None:
+    """Set a folder aside that another command has begun, where it would never take this one's."""
+    earlier, folder = _told(step, out).get("key"), step.makes_way
+    if folder is None or earlier in (None, step.key()) or not folder.exists():
+        return
+    aside = out / ASIDE / f"{folder.name}-{earlier}"
+    if aside.exists():
+        raise ValueError(f"{aside}: is there already; move it or {folder} elsewhere")
+    aside.parent.mkdir(exist_ok=True)
+    folder.rename(aside)
+    console.warn(f"{folder}: was made by another command or of other things; it is {aside} now")
 
 
 def _list(every: list[Step], out: Path, console: Console) -> None:
@@ -133,7 +151,10 @@ def _list(every: list[Step], out: Path, console: Console) -> None:
     for step in every:
         took_s = _done(step, out)
         rows.append((step.name, "to do" if took_s is None else duration(took_s), command(step)))
-    console.table(("step", "took", "command"), rows)
+    # A line each, however long, so that a command can be copied.
+    wide, long = (max(len(row[column]) for row in rows) for column in (0, 1))
+    for name, took, typed in rows:
+        console.result(f"{name:<{wide}}  {took:>{long}}  {typed}")
 
 
 def _report(config: Path, out: Path, console: Console) -> int:

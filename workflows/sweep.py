@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
-import signal
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import tyro
 
-from workflows.cli import DONE, INCOMPLETE, Terminated, parse_known, run_verb
+from workflows.cells import submit_cells, train_cells
+from workflows.cli import DONE, INCOMPLETE, parse_known, run_verb
 from workflows.console import Console, counted
 
 if TYPE_CHECKING:
@@ -29,11 +28,13 @@ class Arguments:
     """
 
     config: tyro.conf.Positional[Path]
-    """file with a [sweep] section, for example configs/sweep.toml"""
+    """file with a [sweep] or a [lora_sweep] section: configs/sweep.toml, configs/lora_sweep.toml"""
     data: Path
-    """dataset of sources and targets"""
+    """dataset of sources and targets; for LoRAs, of pictures"""
     out: Path
     """folder of the sweep"""
+    captions: Path | None = None
+    """for LoRAs: folder that relume caption wrote"""
     launcher: Literal["local", "slurm"] = "local"
     """one cell after the other on this machine, or a job array by [slurm]"""
     processes: int = 1
@@ -51,14 +52,45 @@ class Arguments:
 def main(argv: list[str]) -> int:
     """Train a sweep, or continue it."""
     arguments, words = parse_known(Arguments, "sweep", argv)
+    from schemas.lora_sweep import SWEEP_SECTION
     from schemas.overrides import merged, parse_overrides
-    from schemas.settings import as_plain, resolve
+    from schemas.settings import as_plain, read_toml, resolve
     from schemas.slurm import SlurmSettings
-    from schemas.sweep import read_sweep
+    from schemas.sweep import cells_of, read_sweep
+    from tasks.sweep_results import NoFinalist
+    from workflows.launch import refuse_relative
+    from workflows.lora_sweep import sweep_loras
 
+    if arguments.launcher == "slurm":
+        refuse_relative(arguments.stage_to)
+    if SWEEP_SECTION in read_toml(arguments.config):
+        return sweep_loras(
+            arguments.config,
+            arguments.data.absolute(),
+            arguments.out.absolute(),
+            arguments.captions,
+            launcher=arguments.launcher,
+            processes=arguments.processes,
+            stage_to=arguments.stage_to,
+            show=arguments.show,
+            dry_run=arguments.dry_run,
+            slurm_words=[_of_slurm(word) for word in words],
+        )
+    if arguments.captions is not None:
+        raise ValueError("--captions: heads are trained without; name a file with [lora_sweep]")
     sweep, slurm = read_sweep(arguments.config)
     over = parse_overrides(SlurmSettings, [_of_slurm(word) for word in words])
     slurm = resolve(SlurmSettings, merged(as_plain(slurm), over), "[slurm]")
+    try:
+        return _go_on(arguments, sweep, slurm)
+    except NoFinalist:
+        # What was trained is shown, and then the error.
+        first = cells_of(sweep, "screen", arguments.config)
+        _show(Console(), sweep, first, arguments.out.absolute())
+        raise
+
+
+def _go_on(arguments: Arguments, sweep: SweepConfig, slurm: SlurmSettings) -> int:
     console, out = Console(), arguments.out.absolute()
     cells = _cells_now(sweep, arguments.config, out)
     code = DONE
@@ -71,7 +103,7 @@ def main(argv: list[str]) -> int:
 
                 print(sbatch_script(request))
                 return DONE
-            _submit(console, arguments, request, missing)
+            submit_cells(console, request, [_work(arguments, cell) for cell in missing])
         else:
             code = _train_here(console, arguments, missing)
             # The second phase follows by itself.
@@ -82,7 +114,7 @@ def main(argv: list[str]) -> int:
             ]
             if code == DONE and later:
                 code = _train_here(console, arguments, later)
-    return max(code, _show(console, sweep, arguments.config, out))
+    return max(code, _show(console, sweep, _cells_now(sweep, arguments.config, out), out))
 
 
 def _of_slurm(word: str) -> str:
@@ -114,9 +146,9 @@ def _result(cell: Cell, out: Path) -> CellResult:
 
 
 def _work(arguments: Arguments, cell: Cell) -> RunTraining:
-    from workflows.run_training import RunTraining
+    from workflows.run_head_training import RunHeadTraining
 
-    return RunTraining(
+    return RunHeadTraining(
         config=cell.config,
         dataset=arguments.data.absolute(),
         run=arguments.out.absolute() / cell.name,
@@ -127,28 +159,8 @@ def _work(arguments: Arguments, cell: Cell) -> RunTraining:
 
 
 def _train_here(console: Console, arguments: Arguments, cells: list[Cell]) -> int:
-    """One cell after the other; one that fails does not stop the others."""
-    from schemas.endings import CannotGoOn
-    from tasks.ranks import Ranks
-    from workflows.train import stop_asked
-
-    failed = 0
-    for number, cell in enumerate(cells, 1):
-        console.heading(f"{cell.name} ({number} of {len(cells)})")
-        with stop_asked() as asked:
-            try:
-                ending = _work(arguments, cell).here(
-                    arguments.processes, Ranks(), lambda: asked.number is not None
-                )
-            except CannotGoOn as error:
-                failed += 1
-                console.error(f"{cell.name}: {error}")
-                continue
-        if ending == "stopped":
-            raise Terminated("SIGTERM") if asked.number == signal.SIGTERM else KeyboardInterrupt
-    if failed:
-        console.warn(f"{counted(failed, 'cell')} failed; the same command tries them again")
-    return INCOMPLETE if failed else DONE
+    works = [_work(arguments, cell) for cell in cells]
+    return train_cells(console, works, arguments.out.absolute(), arguments.processes)
 
 
 def _request(
@@ -168,32 +180,13 @@ def _request(
     )
 
 
-def _submit(console: Console, arguments: Arguments, request: JobRequest, cells: list[Cell]) -> None:
-    from slurm.code_copy import copy_code
-    from slurm.submit import submit
-    from workflows.launch import check_site, refuse_outstanding
-
-    out = request.folder
-    check_site(request.settings, (out, arguments.data.absolute()))
-    refuse_outstanding(out)
-    works = [_work(arguments, cell) for cell in cells]
-    for work in works:
-        work.agree(request.settings.processes, console)
-    copy_code(out)
-    job = submit(request, works)
-    console.result(job.partition("_")[0])
-    console.note(f"{counted(len(cells), 'cell')} submitted: relume jobs {shlex.quote(str(out))}")
-    console.note("the same command shows the tables so far, and submits what has failed")
-
-
-def _show(console: Console, sweep: SweepConfig, config: Path, out: Path) -> int:
+def _show(console: Console, sweep: SweepConfig, cells: list[Cell], out: Path) -> int:
     from shards.encoding import json_bytes
     from shards.filesystem import plain, replace_file
     from tasks.report_place import REPORT
     from tasks.sweep_tables import draw_sweep, sweep_tables
     from tasks.text_tables import page, plain_tables
 
-    cells = _cells_now(sweep, config, out)
     results = [_result(cell, out) for cell in cells]
     tables = sweep_tables(sweep, results)
     for table in tables:

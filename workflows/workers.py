@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,8 @@ import tyro
 from workflows.phases import no_gpu
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from schemas.lease import Lease, Outcome, StagedShard, Worker
     from workflows.filling import Filling
 
@@ -105,3 +107,31 @@ def _at_work(
             raise no_gpu(where)  # nobody will join it later
         engine = Engine(work.worker, work.config, seats, deadline=deadline)
         yield engine.run, lambda: engine.usage.busy_share
+
+
+def planned_leases(plan: pa.Table, shards: list[str]) -> Iterator[Lease]:
+    """A lease for each of these shards, with its planned samples."""
+    from schemas.lease import Lease
+    from shards.plan import planned_samples
+
+    for shard, samples in planned_samples(plan, set(shards)):
+        yield Lease(shard=shard, attempt=1, samples=samples)
+
+
+def shard_leases(shards: Sequence[str]) -> Iterator[Lease]:
+    """A lease for each of these shards, whose samples the worker reads from its dataset."""
+    from schemas.lease import Lease
+
+    return (Lease(shard=shard, attempt=1, samples=()) for shard in shards)
+
+
+def refuse_inside(dataset: Path, out: Path) -> None:
+    """ValueError where what is made would lie in what it is made of, or around it."""
+    one, other = out.resolve(), dataset.resolve()
+    if one.is_relative_to(other) or other.is_relative_to(one):
+        raise ValueError(f"--out {out}: lies in {dataset}, or around it; choose a place beside it")
+
+
+def whole_path(model: str) -> str:
+    """A folder of a model by its whole path, as work starts elsewhere; a hub's name as it is."""
+    return str(Path(model).absolute()) if Path(model).is_dir() else model

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from models.faces.analyser import Picture
 from models.faces.detection import FaceFinder, FoundFace, sharpness
 from models.faces.prediction import Inputs, Prediction, Predictor
 from models.faces.process import settle
@@ -64,7 +64,7 @@ class DeepFaceAnalyser:
             "threads": chosen.threads,
         }
 
-    def analyse(self, pictures: Sequence[Picture]) -> list[Finding]:
+    def analyse(self, pictures: Sequence[NDArray[np.uint8]]) -> list[Finding]:
         """A finding for each RGB picture, in their order; one that fails harms no other."""
         assert self._loaded is not None, "load() comes first"
         _, predictor = self._loaded
@@ -73,7 +73,7 @@ class DeepFaceAnalyser:
         told = iter(predictor.predict(shown))
         return [one if isinstance(one, Finding) else _finding(one, next(told)) for one in looked]
 
-    def _look(self, picture: Picture) -> _Looked | Finding:
+    def _look(self, picture: NDArray[np.uint8]) -> _Looked | Finding:
         assert self._loaded is not None
         finder, predictor = self._loaded
         if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:

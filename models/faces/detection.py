@@ -20,6 +20,7 @@ from schemas.audit import DEEPFACE_BORDER, Box, DeepFaceSettings
 # What DeepFace's client asks of retinaface, and what retinaface scales a picture's sides to.
 _RETINAFACE_THRESHOLD = 0.9
 _RETINAFACE_SIDES_PX = (1024, 1980)
+_CLEAR_SIDE_PX = 112
 
 Bgr = npt.NDArray[np.uint8]
 
@@ -31,6 +32,19 @@ class FoundFace:
     box: Box
     confidence: float
     crop: Bgr
+
+    @property
+    def area(self) -> int:
+        """Pixels of the box."""
+        return self.box.width * self.box.height
+
+
+@dataclass(frozen=True, slots=True)
+class SeenFace:
+    """A face's box as the detector told it, which may lie partly outside the picture."""
+
+    box: Box
+    confidence: float
 
     @property
     def area(self) -> int:
@@ -71,6 +85,25 @@ class FaceFinder:
             if cut.img.size and box.width > 0 and box.height > 0:
                 faces.append(FoundFace(box, float(cut.confidence), cut.img))
         return sorted(faces, key=lambda face: -face.area)
+
+    def seen(self, bgr: Bgr) -> list[SeenFace]:
+        """The boxes of all faces of a picture, whole as they were told, the largest first."""
+        height, width = bgr.shape[:2]
+        down, right = int(DEEPFACE_BORDER * height), int(DEEPFACE_BORDER * width)
+        faces = [
+            SeenFace(
+                Box(
+                    x=int(region.x) - right,
+                    y=int(region.y) - down,
+                    width=int(region.w),
+                    height=int(region.h),
+                ),
+                float(region.confidence or 0.0),
+            )
+            for region in self._regions(bgr, with_border(bgr, down, right))
+        ]
+        # Equal faces in the order of reading, so that which is the second is never chance.
+        return sorted(faces, key=lambda face: (-face.area, face.box.y, face.box.x))
 
     def _regions(self, bgr: Bgr, bordered: Bgr) -> list[Any]:
         """Where faces are in the picture with DeepFace's own border."""
@@ -159,6 +192,18 @@ def with_border(bgr: Bgr, down: int, right: int) -> Bgr:
         bgr, down, down, right, right, cv2.BORDER_CONSTANT, value=(0.0, 0.0, 0.0)
     )
     return np.asarray(made, np.uint8)
+
+
+def clearness(crop: Bgr) -> float:
+    """The variance of the Laplacian of grey levels; a crop above 112 px is shrunk to that first.
+
+    A smaller one is not enlarged: that would make every small face look blurred.
+    """
+    grey = cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY)
+    scale = _CLEAR_SIDE_PX / max(grey.shape)
+    if scale < 1:
+        grey = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    return float(cv2.Laplacian(grey, cv2.CV_64F).var())
 
 
 def sharpness(crop: Bgr) -> float:

@@ -101,9 +101,12 @@ def needed_files(settings: DeepFaceSettings) -> list[WeightFile]:
     ]
 
 
-def found_files(settings: DeepFaceSettings) -> list[Path]:
-    """The files that are loaded; a ValueError names one that is missing."""
+def found_files(settings: DeepFaceSettings, *, finding_only: bool = False) -> list[Path]:
+    """The files that are loaded, or the detector's alone; a ValueError names a missing one."""
     paths = [file.path for file in needed_files(settings)]
+    if finding_only:
+        others = {*ATTRIBUTE_FILES.values(), EMBEDDING_FILE}
+        paths = [path for path in paths if path.stem not in others]
     for path in paths:
         if not path.is_file():
             raise ValueError(
@@ -113,9 +116,9 @@ def found_files(settings: DeepFaceSettings) -> list[Path]:
     return [*paths, *_cascades()]
 
 
-def weight_sums(settings: DeepFaceSettings) -> dict[str, str]:
+def weight_sums(settings: DeepFaceSettings, *, finding_only: bool = False) -> dict[str, str]:
     """The checksum of every file that is loaded, by its name."""
-    files = found_files(settings)
+    files = found_files(settings, finding_only=finding_only)
     sums = sha256_of(files)
     return {path.name: sums[path] for path in files}
 

@@ -32,21 +32,29 @@ HUB_MODELS: Mapping[str, HubModel] = {
     # CMMD of Jayasumana et al. 2024.
     "cmmd": HubModel(model="openai/clip-vit-large-patch14-336", files=("config.json",)),
     "clip_iqa": HubModel(model="openai/clip-vit-base-patch16", files=("config.json", *_TEXTS)),
+    # CLIP-Score of Hessel et al. 2021, with torchmetrics' default.
+    "clip_score": HubModel(model="openai/clip-vit-large-patch14", files=("config.json", *_TEXTS)),
 }
 
 
-def weight_files(model: str) -> list[Path]:
+def weight_files(model: str, revision: str | None = None) -> list[Path]:
     """The file of weights of a model that is here; ValueError where it is missing."""
     folder, where = Path(model), _where(model)
     if not folder.is_dir() and where != model:
         from huggingface_hub import try_to_load_from_cache
 
-        found = try_to_load_from_cache(model, "config.json")
+        found = try_to_load_from_cache(model, "config.json", revision=revision)
         folder = Path(found).parent if isinstance(found, str) else folder
     for name in ("model.safetensors", "pytorch_model.bin"):
         if (folder / name).is_file():
             return [folder / name]
     raise ValueError(f"{where}: has no weights of {model!r}; {MEND}")
+
+
+def text_files(model: str) -> list[Path]:
+    """The tokenizer's files beside the weights; ValueError where the weights are missing."""
+    folder = weight_files(model)[0].parent
+    return [folder / name for name in _TEXTS if (folder / name).is_file()]
 
 
 def _where(model: str) -> str:
@@ -59,8 +67,11 @@ def _where(model: str) -> str:
     return str(Path(HF_HUB_CACHE) / f"models--{model.replace('/', '--')}")
 
 
-def load_hub(kind: str, model: str, revision: str | None = None) -> Any:
-    """A transformers class's model from what is here; ValueError where it is missing or another."""
+def load_hub(kind: str, model: str, revision: str | None = None, **more: Any) -> Any:
+    """A transformers class's model from what is here; ValueError where it is missing or another.
+
+    `more` is for the class, as of parts that the published weights do not have.
+    """
     quiet()
     import transformers
 
@@ -72,6 +83,7 @@ def load_hub(kind: str, model: str, revision: str | None = None) -> Any:
             revision=revision,
             local_files_only=True,
             **({} if kind.endswith("Tokenizer") else {"output_loading_info": True}),
+            **more,
         )
     except OSError as error:
         if not Path(model).exists():

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
-
 from models.generators.generator import Generator
-from schemas.config import DatasetConfig, ProceduralSettings
+from models.offline import stay_offline
+from schemas.config import DatasetConfig
+from schemas.generator import ProceduralSettings
+from schemas.photo import FolderSettings
 
 
 def build_generator(config: DatasetConfig) -> Generator:
@@ -14,9 +15,12 @@ def build_generator(config: DatasetConfig) -> Generator:
         from models.generators.procedural.generator import ProceduralGenerator
 
         return ProceduralGenerator(config)
-    # Read when the hub's library is imported. Only `fetch` goes online, and it does not come here.
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    if isinstance(config.generator, FolderSettings):
+        raise ValueError(
+            "generator.kind = 'folder': photographs are read, not generated; name a preset with a "
+            "painter or models"
+        )
+    stay_offline()
     from models.generators.diffusers_pair.generator import DiffusersGenerator
 
     return DiffusersGenerator(config)

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from models.heads.blocks import HeadNetwork
-from schemas.endings import CannotGoOn
+from schemas.endings import DoesNotFit
 from schemas.head import Precision
 
 Picture = NDArray[np.uint8]
@@ -66,7 +66,7 @@ class Enhancer:
         try:
             made = self.on_device(torch.from_numpy(padded).to(self._device))
         except torch.OutOfMemoryError:
-            raise CannotGoOn(
+            raise DoesNotFit(
                 f"{len(pictures)} pictures of {width} x {height} px: too large for this GPU; lower "
                 "--batch-size or --tile-px"
             ) from None

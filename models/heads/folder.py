@@ -7,9 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -20,6 +17,7 @@ from safetensors.numpy import load as load_arrays
 from safetensors.torch import load as load_tensors
 from torch import Tensor
 
+from models.whole_folder import whole_folder
 from schemas.head import FORMAT, VERSION, HeadConfig
 from schemas.settings import resolve
 
@@ -32,32 +30,21 @@ ONNX = "model.onnx"
 _PICKLED = ("*.bin", "*.pth", "*.pt", "*.ckpt")
 
 
-def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Put these files into a folder, in place of a head that may be there."""
-    if folder.exists() and not is_replaceable(folder):
-        raise ValueError(f"{folder}: is there and is no head; name another folder, or remove it")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    making = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
-    earlier = making.with_name(f"{making.name}.old")
-    try:
-        making.mkdir()
+def write_folder(
+    folder: Path, files: Mapping[str, bytes], kind: str = "head", form: str = FORMAT
+) -> None:
+    """Put these files into a folder, in place of one of its kind that may be there.
+
+    `form` is the format that config.json names.
+    """
+    if folder.exists() and not is_replaceable(folder, form):
+        raise ValueError(f"{folder}: is there and is no {kind}; name another folder, or remove it")
+    with whole_folder(folder) as making:
         for name, content in files.items():
-            _write(making / name, content)
-        _sync(making)
-        if folder.exists():
-            folder.rename(earlier)
-        making.rename(folder)
-        _sync(folder.parent)
-    except BaseException:
-        if earlier.exists() and not folder.exists():
-            earlier.rename(folder)
-        raise
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
-        shutil.rmtree(earlier, ignore_errors=True)
+            (making / name).write_bytes(content)
 
 
-def is_replaceable(folder: Path) -> bool:
+def is_replaceable(folder: Path, form: str = FORMAT) -> bool:
     """Whether a folder is empty or holds a head, and so may be written over."""
     if not folder.is_dir():
         return False
@@ -67,7 +54,7 @@ def is_replaceable(folder: Path) -> bool:
         told = json.loads((folder / CONFIG).read_bytes())
     except (OSError, ValueError):
         return False
-    return isinstance(told, dict) and told.get("format") == FORMAT
+    return isinstance(told, dict) and told.get("format") == form
 
 
 def read_config(folder: Path) -> HeadConfig:
@@ -134,18 +121,3 @@ def _read(path: Path) -> bytes:
         raise ValueError(f"{path}: is missing; get the head again") from None
     except OSError as error:
         raise ValueError(f"{path}: cannot be read: {error.strerror}") from None
-
-
-def _write(path: Path, content: bytes) -> None:
-    with path.open("xb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

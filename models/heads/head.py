@@ -30,7 +30,7 @@ from models.heads.folder import (
     sha256,
     write_folder,
 )
-from models.heads.hub import find_head, is_hub_id, push_folder
+from models.heads.hub import find_head, push_folder
 from models.heads.onnx_file import onnx_bytes
 from models.heads.pictures import Shown, prepared, shown_as
 from models.heads.standalone import standalone_module
@@ -69,10 +69,6 @@ class Head:
         """The head in this folder, or under this hub id in the hub's cache."""
         folder = Path(place)
         if not folder.is_dir():
-            if not is_hub_id(str(place)):
-                raise ValueError(
-                    f"{str(place)!r}: no such folder, and no hub id either; correct it"
-                )
             folder = find_head(str(place), revision)
         elif (folder / "run.json").exists() and (folder / "head").is_dir():
             raise ValueError(f"{folder}: is a training run; its head is {folder / 'head'}")

@@ -17,8 +17,14 @@ def is_hub_id(place: str) -> bool:
     return bool(_ID.fullmatch(place)) and not place.startswith(".")
 
 
-def find_head(model: str, revision: str) -> Path:
-    """The folder of a head in the hub's cache; opens no connection."""
+def find_head(model: str, revision: str, folder: Path | None = None) -> Path:
+    """The folder of a head in the hub's cache; opens no connection.
+
+    `folder` is where it was looked for before, if not at a path like the id.
+    """
+    looked_at = (folder or Path(model)).absolute()
+    if not is_hub_id(model):
+        raise ValueError(f"{_missing(looked_at)}, or give a hub id")
     from huggingface_hub import constants, snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
@@ -30,9 +36,14 @@ def find_head(model: str, revision: str) -> Path:
         )
     except LocalEntryNotFoundError:
         raise ValueError(
-            f"{model!r}: no such folder, and revision {revision!r} is not in "
-            f"{constants.HF_HUB_CACHE}; get it with: hf download {model} --revision {revision}"
+            f"{_missing(looked_at)}; if the hub's {model} is meant, revision {revision!r} is not "
+            f"in {constants.HF_HUB_CACHE}: hf download {model} --revision {revision}"
         ) from None
+
+
+def _missing(looked_at: Path) -> str:
+    there = "is a file and no folder" if looked_at.exists() else "no such folder"
+    return f"{looked_at}: {there} of a head; name the RUN/head that relume train made"
 
 
 def push_folder(folder: Path, model: str, *, private: bool, revision: str | None) -> str:

@@ -60,6 +60,8 @@ def opened(data: bytes) -> Image.Image:
             raise ValueError("is no picture that Pillow knows; save it as PNG") from None
         except Image.DecompressionBombError:
             raise ValueError(_too_large("too many pixels")) from None
+        except Exception as error:
+            raise _told_as_damage(error) from None
     return image
 
 
@@ -102,14 +104,8 @@ def prepared_file(image: Image.Image) -> Prepared:
     """An opened picture, decoded; ValueError says what is wrong with it, and the mend."""
     try:
         return prepared(image)
-    except ValueError as error:
-        # What Pillow says of a broken file names no mend.
-        told = str(error)
-        raise ValueError(told if ";" in told else f"is damaged: {told}; get it again") from None
     except Exception as error:
-        # From a dozen decoders, whose errors have no base in common.
-        why = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise ValueError(f"is damaged: {why}; get it again") from None
+        raise _told_as_damage(error) from None
 
 
 def written_picture(picture: Prepared, levels: Levels, kind: Format) -> bytes:
@@ -127,6 +123,14 @@ def written_picture(picture: Prepared, levels: Levels, kind: Format) -> bytes:
     file = io.BytesIO()
     _image(levels, picture.alpha).save(file, kind, **_OPTIONS[kind], **profile)
     return file.getvalue()
+
+
+def _told_as_damage(error: Exception) -> ValueError:
+    """What a decoder said of a file; errors of a dozen decoders have no base in common."""
+    told = str(error).strip().partition("\n")[0] or type(error).__name__
+    if isinstance(error, ValueError) and ";" in told:  # our own, which names its mend
+        return error
+    return ValueError(f"is damaged: {told}; get it again")
 
 
 def _image(levels: Levels, alpha: Levels | None) -> Image.Image:

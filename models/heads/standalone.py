@@ -43,7 +43,7 @@ Attention = Norm = Precision = Upsampling = str
 ResnetSettings = UnetSettings = SimpleNamespace
 """
 _END = '''
-class CannotGoOn(RuntimeError):
+class DoesNotFit(RuntimeError):
     """The pictures are too large for this device."""
 
 
@@ -78,8 +78,16 @@ class Head:
 if __name__ == "__main__":
     if len(sys.argv) != 3:
         sys.exit("usage: python head.py PICTURE ENHANCED.png")
-    with Image.open(sys.argv[1]) as given:
-        Head()(given).save(sys.argv[2])
+    given, made = map(Path, sys.argv[1:])
+    if made.exists():
+        sys.exit(f"{made}: is there already; name another file")
+    try:
+        with Image.open(given) as picture:
+            if getattr(picture, "is_animated", False):
+                sys.exit(f"{given}: is animated; give it one picture")
+            Head()(picture).save(made)
+    except (OSError, ValueError) as error:
+        sys.exit(f"error: {error}")
 '''
 
 

@@ -11,13 +11,30 @@ from models.tiny.weights import seeded, vae
 
 def write_sd15(folder: Path) -> None:
     """Write it into a folder."""
-    from diffusers import PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+    from diffusers import StableDiffusionPipeline
+
+    StableDiffusionPipeline(**_parts(in_channels=4)).save_pretrained(
+        folder, safe_serialization=True
+    )
+
+
+def write_sd15_inpainting(folder: Path) -> None:
+    """Write the inpainting model, whose UNet also sees the mask and the masked picture."""
+    from diffusers import StableDiffusionInpaintPipeline
+
+    StableDiffusionInpaintPipeline(**_parts(in_channels=9)).save_pretrained(
+        folder, safe_serialization=True
+    )
+
+
+def _parts(in_channels: int) -> dict[str, Any]:
+    from diffusers import PNDMScheduler, UNet2DConditionModel
     from transformers import CLIPImageProcessor
 
     with seeded(24):
         unet = UNet2DConditionModel(
             sample_size=8,
-            in_channels=4,
+            in_channels=in_channels,
             out_channels=4,
             down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
             up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
@@ -27,7 +44,7 @@ def write_sd15(folder: Path) -> None:
             attention_head_dim=2,
             cross_attention_dim=32,
         ).eval()
-    StableDiffusionPipeline(
+    return dict(
         vae=vae(21, latent_channels=4, scaling_factor=0.18215),
         text_encoder=clip_text_encoder(22),
         tokenizer=clip_tokenizer(),
@@ -42,7 +59,7 @@ def write_sd15(folder: Path) -> None:
         ),
         safety_checker=safety_checker(),
         feature_extractor=CLIPImageProcessor(size={"shortest_edge": 32}, crop_size=32),
-    ).save_pretrained(folder, safe_serialization=True)
+    )
 
 
 def safety_checker() -> Any:

@@ -27,6 +27,24 @@ def write_dinov2(folder: Path) -> None:
         Dinov2Model(config).save_pretrained(folder)
 
 
+def write_dino(folder: Path) -> None:
+    """Write DINO's ViT into a folder, without the pooler that the published ones lack too."""
+    from transformers import ViTConfig, ViTModel
+
+    config = ViTConfig(
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        image_size=32,
+        patch_size=8,
+        # Of 0.02, the usual spread, the tiny layers would hardly tell two pictures apart.
+        initializer_range=0.2,
+    )
+    with seeded(62):
+        ViTModel(config, add_pooling_layer=False).save_pretrained(folder)
+
+
 def write_clip(folder: Path) -> None:
     """Write model and tokenizer into a folder."""
     from transformers import CLIPConfig, CLIPModel

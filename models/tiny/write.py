@@ -10,14 +10,17 @@ from pathlib import Path
 
 from models.quiet import quiet
 from models.tiny.deepface import write_deepface_onnx, write_deepface_pytorch
+from models.tiny.facescore import write_facescore, write_imagereward
 from models.tiny.flux import write_flux
+from models.tiny.hps import write_hps
 from models.tiny.inception import write_inception
+from models.tiny.llava import write_llava
 from models.tiny.lora import write_lora
 from models.tiny.lpips import write_lpips
 from models.tiny.sd3 import write_sd3
-from models.tiny.sd15 import write_sd15
+from models.tiny.sd15 import write_sd15, write_sd15_inpainting
 from models.tiny.texts import write_as_published
-from models.tiny.vision import write_clip, write_dinov2
+from models.tiny.vision import write_clip, write_dino, write_dinov2
 from schemas.mistakes import nearest
 
 KINDS: Mapping[str, Callable[[Path], None]] = {
@@ -28,11 +31,17 @@ KINDS: Mapping[str, Callable[[Path], None]] = {
     "sd35-large-turbo": partial(write_sd3, variant="large-turbo"),
     "sd35-large": partial(write_sd3, variant="large"),
     "sd15": write_sd15,
+    "sd15-inpainting": write_sd15_inpainting,
     "deepface-onnx": write_deepface_onnx,
     "deepface-pytorch": write_deepface_pytorch,
     "inception": write_inception,
+    "dino": write_dino,
     "dinov2": write_dinov2,
     "clip": write_clip,
+    "llava": write_llava,
+    "facescore": write_facescore,
+    "imagereward": write_imagereward,
+    "hps": write_hps,
 }
 
 

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from schemas.config import ProceduralSettings
+from schemas.generator import ProceduralSettings
+from schemas.photo import FolderSettings
 from schemas.settings import as_plain
 from schemas.truth import ETHNICITIES, GENDERS
 from tasks.gallery.attributes import Attribute
@@ -61,6 +62,7 @@ def write_summary(
         "prompt": config.dataset.prompt,
         "has_names": config.dataset.has_names,
         "procedural": isinstance(config.generator, ProceduralSettings),
+        "photographs": isinstance(config.generator, FolderSettings),
         "complete": gathered.complete,
         "num_planned": gathered.num_planned,
         "num_made": gathered.num_made,

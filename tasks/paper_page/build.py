@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.heads.head import Head
-from schemas.config import Preset, ProceduralSettings, read_preset
+from schemas.config import Preset, read_preset
+from schemas.generator import ProceduralSettings
 from schemas.reproduce import ReproduceSettings, read_reproduce
 from shards.provenance import code_version
 from tasks.paper_page.markup import Figure, Section, page
@@ -298,9 +299,8 @@ def _table_4(found: Sources, place: Path) -> Section:
         missing="" if told else "relume evaluate CONFIG --out FOLDER",
         differs=(
             "The paper compares pictures of the same prompts, and prints one number each; here "
-            "prompts are disjoint, the bias of small numbers is taken away, and every number has "
-            "an "
-            "interval.",
+            "prompts are disjoint, the bias of small numbers is taken away, and closures and "
+            "distances have intervals.",
             "Straw men are rows too: an unsharp mask and film grain that close the gap would mean "
             "that the measure is blind.",
         ),

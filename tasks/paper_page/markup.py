@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tasks.text_tables import Table
+
+# A value and its interval, which may stand below it; longer words than that break where they must.
+_INTERVAL = re.compile(r"(\S+(?: %)?) (\([^()]+ to [^()]+\))")
+_LONG = 36
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,8 +79,7 @@ def _table(table: Table, whose: str) -> str:
     rows = "".join(
         "<tr>"
         + "".join(
-            f'<th scope="row">{_text(cell)}</th>' if place == 0 else f"<td>{_text(cell)}</td>"
-            for place, cell in enumerate(row)
+            _cell(cell, 'th scope="row"' if place == 0 else "td") for place, cell in enumerate(row)
         )
         + "</tr>"
         for row in table.texts()
@@ -90,9 +94,20 @@ def _table(table: Table, whose: str) -> str:
     )
 
 
+def _cell(text: str, tag: str) -> str:
+    """A cell that stays on its line, unless it is long or an interval follows its value."""
+    end = tag.partition(" ")[0]
+    interval = _INTERVAL.fullmatch(text)
+    if interval is not None:
+        value, within = map(_text, interval.groups())
+        return f'<{tag} class="wraps">{value} <span>{within}</span></{end}>'
+    wraps = ' class="wraps long"' if len(text) > _LONG else ""
+    return f"<{tag}{wraps}>{_text(text)}</{end}>"
+
+
 def _figure(figure: Figure) -> str:
     return (
-        f'<figure><img loading="lazy" src="{_text(figure.file)}" alt="{_text(figure.alt)}">'
+        f'<figure><img src="{_text(figure.file)}" alt="{_text(figure.alt)}">'
         f"<figcaption>{_text(figure.caption)}</figcaption></figure>"
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,8 +63,3 @@ def _table(told: Mapping[str, Any]) -> Table:
 def _cell(cell: object) -> str:
     # A link of a gallery's page leads nowhere from here.
     return str(cell["text"] if isinstance(cell, dict) else cell)
-
-
-def only(tables: Sequence[Table], count: int) -> list[Table]:
-    """The first tables: those that a reader of the paper looks for."""
-    return list(tables[:count])

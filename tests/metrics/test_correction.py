@@ -32,7 +32,7 @@ def test_rogan_and_gladen_for_two_groups() -> None:
     assert found.misfit == pytest.approx(0, abs=1e-12)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.integers(2, 6), st.floats(0.4, 1.0), st.integers(0, 2**32))
 def test_what_a_matrix_blurs_its_correction_restores(
     num_groups: int, accuracy: float, seed: int
@@ -43,7 +43,7 @@ def test_what_a_matrix_blurs_its_correction_restores(
     assert found == pytest.approx(shares, abs=1e-6)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(st.integers(0, 500), min_size=3, max_size=6), st.integers(0, 2**32))
 def test_the_most_likely_shares_are_the_most_likely(counts: list[int], seed: int) -> None:
     seen = np.array(counts, dtype=float) + 1e-3

@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from metrics import duplicates as module
@@ -139,7 +139,6 @@ def test_plain_sums_of_squares() -> None:
     assert found.eta_squared == pytest.approx(between / ((used - middle) ** 2).sum())
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**32))
 def test_the_most_stable_names(seed: int) -> None:
     rng = np.random.default_rng(seed)

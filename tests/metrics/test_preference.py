@@ -96,6 +96,21 @@ def test_agreement() -> None:
     assert agreement(judged([(0, 1, 0, 0), (0, 1, 0, 0), (0, 2, 1, 0)])) is None
 
 
+def test_a_prompt_that_two_people_saw_counts_once() -> None:
+    rng = np.random.default_rng(0)
+    alike = rng.random(400) < 0.7
+    both = [
+        (0, 1, rater, prompt) if rater == 0 or alike[prompt] else (1, 0, rater, prompt)
+        for prompt in range(400)
+        for rater in (0, 1)
+    ]
+    found = agreement(judged(both), draws=1000)
+    assert found is not None
+    # Of two people a replicate has both or says nothing, so prompts alone are resampled.
+    wanted = 2 * 1.96 * np.sqrt(found.share * (1 - found.share) / 400)
+    assert found.high - found.low == pytest.approx(wanted, rel=0.15)
+
+
 def test_the_accuracy_of_a_number() -> None:
     rows = judged([(0, 1, i % 5, i) for i in range(40)])
     better, worse = np.full(40, 2.0), np.ones(40)

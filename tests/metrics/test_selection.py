@@ -36,7 +36,7 @@ def two_by_two() -> Target:
     )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(st.integers(0, 7), min_size=4, max_size=4))
 def test_no_larger_set_meets_the_target(available: list[int]) -> None:
     target = two_by_two()
@@ -53,7 +53,7 @@ def test_no_larger_set_meets_the_target(available: list[int]) -> None:
         assert (np.abs(target.members @ found.counts - target.shares * best) < 1).all()
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32), st.booleans(), st.sampled_from([0.0, 0.02]))
 def test_every_choice_meets_its_target(seed: int, joint: bool, tolerance: float) -> None:
     available = np.random.default_rng(seed).multinomial(5000, PAPER)

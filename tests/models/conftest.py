@@ -1,4 +1,4 @@
-"""Tiny checkpoints, built once for all tests of the models."""
+"""Tiny checkpoints, built once for all tests of the models, and the parts of one of them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from models.stable_diffusion.parts import Parts, find_parts, load_parts
 from models.tiny.write import KINDS, write
 
 
@@ -16,3 +17,15 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for kind in KINDS:
         write(kind, folder / kind)
     return folder
+
+
+@pytest.fixture(scope="session")
+def sd15(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the tiny Stable Diffusion."""
+    return write("sd15", tmp_path_factory.mktemp("sd15") / "sd15")
+
+
+@pytest.fixture(scope="session")
+def parts(sd15: Path) -> Parts:
+    """Its parts, which no test changes."""
+    return load_parts(find_parts(str(sd15)))

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from schemas.config import (
     DatasetConfig,
     DatasetSettings,
-    DiffusersSettings,
     StageSettings,
     dataset_config,
     read_preset,
 )
+from schemas.generator import DiffusersSettings
 from schemas.run import Run
 from schemas.settings import as_plain, read_toml, resolve
 

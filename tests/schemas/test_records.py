@@ -11,8 +11,12 @@ import pyarrow as pa
 import pytest
 
 from schemas.audit import AUDIT_SCHEMA, AuditRow
+from schemas.caption import CAPTION_SCHEMA, CaptionRow
+from schemas.facescore import FACE_SCORE_SCHEMA, FaceScoreRow
 from schemas.measure import FEATURE_SCHEMA, FeatureRow
 from schemas.name import NAME_SCHEMA, Name
+from schemas.photo import PHOTO_SCHEMA, PlannedPhoto
+from schemas.prompt import PROMPT_SCHEMA, Prompt
 from schemas.records import check_record, column, record_schema, to_table
 from schemas.sample import (
     PLAN_SCHEMA,
@@ -48,10 +52,14 @@ PER_STAGE = {"seeds", "images"}
     ("record", "schema"),
     [
         (AuditRow, AUDIT_SCHEMA),
+        (CaptionRow, CAPTION_SCHEMA),
         (FeatureRow, FEATURE_SCHEMA),
+        (FaceScoreRow, FACE_SCORE_SCHEMA),
         (Selected, SELECTION_SCHEMA),
         (Name, NAME_SCHEMA),
+        (PlannedPhoto, PHOTO_SCHEMA),
         (PlannedSample, PLAN_SCHEMA),
+        (Prompt, PROMPT_SCHEMA),
         (Sample, SAMPLE_SCHEMA),
         (StageImage, STAGE_IMAGE_SCHEMA),
         (Truth, TRUTH_SCHEMA),
@@ -160,7 +168,9 @@ def test_other_records_are_refused(found: pa.Schema, told: str) -> None:
 
 def test_the_reference_explains_every_column() -> None:
     reference = Path("docs/manifest.md").read_text()
-    for schema in (NAME_SCHEMA, PLAN_SCHEMA, SAMPLE_SCHEMA, STAGE_IMAGE_SCHEMA, TRUTH_SCHEMA):
+    explained = (NAME_SCHEMA, PLAN_SCHEMA, SAMPLE_SCHEMA, STAGE_IMAGE_SCHEMA, TRUTH_SCHEMA)
+    others = (PHOTO_SCHEMA, PROMPT_SCHEMA, CAPTION_SCHEMA, FACE_SCORE_SCHEMA)
+    for schema in (*explained, *others):
         for field in schema:
             description = field.metadata[b"description"].decode()
             assert f"`{field.name}`" in reference, field.name

@@ -260,7 +260,7 @@ def test_a_larger_count_keeps_what_a_name_was_given() -> None:
 
 
 @given(st.integers(1, 400), st.lists(st.floats(0, 1, exclude_min=True), max_size=4))
-@given_settings(max_examples=30, deadline=None)
+@given_settings(max_examples=30)
 def test_a_fraction_is_what_the_ranks_below_it_are(count: int, fractions: list[float]) -> None:
     """The plan's own description of train_rank, counted one by one."""
     plan = make_plan(config("baseline", count=count, splits=["train", "test"]), None)
@@ -294,7 +294,7 @@ def test_names_that_may_be_null_are_refused() -> None:
     st.integers(1, 3),
     st.integers(1, 7),
 )
-@given_settings(max_examples=50, deadline=None)
+@given_settings(max_examples=50)
 def test_any_names_make_a_plan_that_comes_back(names: list[str], each: int, shard: int) -> None:
     wanted = config(count=len(names) * each, images_per_name=each, shard_size=shard)
     plan = make_plan(wanted, names_table(names))

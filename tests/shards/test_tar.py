@@ -28,7 +28,7 @@ def write(path: Path, contents: dict[str, bytes]) -> dict[str, int]:
 
 
 @given(st.dictionaries(NAMES, st.binary(max_size=3000), max_size=8))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_what_goes_in_comes_out(contents: dict[str, bytes]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.tar"

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import torch
 from torch import Tensor
 
 from slurm.site import ENDED
 from tests.presets import PROCEDURAL
 from tests.slurm.lab import Lab, until, why_not
+from tests.training_runs import state_of
 from workflows import generate, plan
 
 ROOT = Path(__file__).parents[2]
@@ -161,6 +161,7 @@ class Submitted:
     job: str
     words: list[str]
     brake: Path
+    verb: str = "train"
 
     def wait_at_brake(self, ranks: int = 4, restarts: int = 0) -> None:
         """Go on when all ranks of an incarnation wait before the step that they are held at."""
@@ -184,7 +185,7 @@ class Submitted:
 
     def again(self, *options: str) -> Submitted:
         """The same command once more."""
-        return submit(self.lab, self.run, self.words, self.brake, *options)
+        return submit(self.lab, self.run, self.words, self.brake, *options, verb=self.verb)
 
     def attempts(self) -> list[dict[str, object]]:
         """The records of all attempts, in their order."""
@@ -200,9 +201,11 @@ class Submitted:
         return (self.run / f"slurm/jobs/{self.job}_0_log.out").read_text()
 
 
-def submit(lab: Lab, run: Path, words: list[str], brake: Path, *options: str) -> Submitted:
-    said = lab.run(*relume("train", *words, *options), stderr=None, cwd=ROOT)
-    return Submitted(lab, run, said.split()[-1], words, brake)
+def submit(
+    lab: Lab, run: Path, words: list[str], brake: Path, *options: str, verb: str = "train"
+) -> Submitted:
+    said = lab.run(*relume(verb, *words, *options), stderr=None, cwd=ROOT)
+    return Submitted(lab, run, said.split()[-1], words, brake, verb)
 
 
 def relume(verb: str, *words: str | Path) -> list[str]:
@@ -239,29 +242,3 @@ def train(
         return submit(lab, run, words, tmp_path / "brake", *options)
 
     return make
-
-
-def state_of(run: Path) -> dict[str, Tensor]:
-    """Every tensor of a run's saved state."""
-    folder = run / "state" / json.loads((run / "state/LAST").read_text())["folder"]
-    return {
-        f"{path.name}{where}": tensor
-        for path in sorted(folder.iterdir())
-        for where, tensor in _tensors(torch.load(path, weights_only=True))
-    }
-
-
-def differing(run: Path, wanted: dict[str, Tensor]) -> list[str]:
-    """The tensors of a run's state that are not bit for bit what is wanted."""
-    found = state_of(run)
-    assert found.keys() == wanted.keys()
-    return [name for name in wanted if not torch.equal(found[name], wanted[name])]
-
-
-def _tensors(state: object, path: str = "") -> Iterator[tuple[str, Tensor]]:
-    if isinstance(state, Tensor):
-        yield path, state
-    elif isinstance(state, dict | list | tuple):
-        inner = state.items() if isinstance(state, dict) else enumerate(state)
-        for key, value in inner:
-            yield from _tensors(value, f"{path}/{key}")

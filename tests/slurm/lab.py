@@ -293,7 +293,8 @@ def main() -> int:
             f"A Slurm of {len(lab.nodes)} nodes; leave this shell to end it. Logs: {lab.folder}/log"
         )
         shell = lab.start(os.environ.get("SHELL", "/bin/sh"))
-        return shell.wait()
+        shell.wait()  # how its last command ended is no matter of ours
+    return 0
 
 
 if __name__ == "__main__":

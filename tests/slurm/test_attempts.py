@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from schemas.endings import LostContact
 from schemas.slurm import SlurmSettings
 from slurm import batch, requeue
 from slurm.attempts import Attempt, Attempts, How, told, why_not_again
 from slurm.requeue import Incarnation, place_of, stopped_by, told_place
 from slurm.site import Job, fields_of, minutes_of
+from slurm.status import error_of
 
 LIMITS = SlurmSettings(max_failures=3, max_attempts=6)
 
@@ -93,6 +96,8 @@ def test_an_attempt_is_written_and_read(tmp_path: Path) -> None:
 def test_what_made_a_job_stop(state: str, preempted: bool, restarts: int, how: How) -> None:
     job = Job("7", state, restarts, preempted, "None", "0:0", "node1")
     assert stopped_by(job, 0) == how
+    cut_off = replace(job, cut_off=True)
+    assert stopped_by(cut_off, 0) == ("preempted" if how == "cancelled" else how)
     assert stopped_by(None, 0) == "cancelled"
 
 
@@ -112,7 +117,7 @@ SLURM = {
 
 def test_where_a_rank_is(tmp_path: Path) -> None:
     here = Incarnation.here(SLURM)
-    assert (here.raw_id, here.job, here.index, here.restarts) == ("13", "12_1", 1, 2)
+    assert (here.job, here.index, here.restarts) == ("12_1", 1, 2)
     place = place_of(SLURM, tmp_path, here)
     assert (place.rank, place.count, place.local_rank, place.local_count) == (5, 8, 1, 4)
     assert place.meeting == tmp_path / "slurm/meetings/12_1.2"
@@ -158,6 +163,18 @@ def test_the_clearest_last_word_counts(tmp_path: Path) -> None:
     assert names == {"12_1.2-rank-0003.json", "12_1.2-rank-0005.json"}
 
 
+def test_an_error_is_told_rather_than_the_signal_that_ended_the_others(tmp_path: Path) -> None:
+    here = Incarnation.here(SLURM)
+    for rank, error in (("0", LostContact("process 1 is gone")), ("1", RuntimeError("CUDA error"))):
+        place = place_of(SLURM | {"SLURM_PROCID": rank}, tmp_path, here)
+        requeue.tell_error(tmp_path, here, place, error)
+        why, wrong_input = batch.last_words(tmp_path, here, 137)
+        assert not wrong_input
+        if rank == "0":
+            assert why.startswith("a process was ended by signal 9")
+    assert why == f"rank 1 on {place.host}: RuntimeError: CUDA error"
+
+
 def test_the_batch_script_finds_its_own_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -183,3 +200,30 @@ def test_words_of_scontrol() -> None:
     assert minutes_of("UNLIMITED") is None
     assert minutes_of("12:00:00") == 720
     assert minutes_of("2-00:30:00") == 2 * 24 * 60 + 30
+
+
+def job(state: str, **also: str) -> Job:
+    """What the controller knows of job 7."""
+    told_of = {"reason": "", "exit_code": "0:0", "nodes": "node1", **also}
+    return Job(id="7", state=state, restarts=1, preempted=False, **told_of)
+
+
+@pytest.mark.parametrize(
+    ("state", "ends", "error"),
+    [
+        # The last attempt is running: it has not said how it ended.
+        ("RUNNING", [("failed", 3), ("lost", 0)], "failed"),
+        ("RUNNING", [("failed", 3), ("lost", 2)], ""),
+        ("PENDING", [("failed", 0), ("preempted", 2)], ""),
+        ("PENDING", [("preempted", 2), ("lost", 0)], "lost without a word"),
+        ("COMPLETED", [("lost", 0), ("finished", 9)], ""),
+        ("FAILED", [("preempted", 2), ("given up", 0)], "given up"),
+        ("NODE_FAIL", [("preempted", 2)], "NODE_FAIL, 0:0"),
+    ],
+)
+def test_an_error_is_told_until_it_is_overcome(
+    tmp_path: Path, state: str, ends: Sequence[tuple[How, int]], error: str
+) -> None:
+    found = error_of(tmp_path, job(state), attempts(*ends))
+    assert found.startswith(error)
+    assert bool(found) == bool(error)

@@ -52,7 +52,7 @@ def test_wrong_input_is_not_tried_again_and_told_to_whoever_waits(
     lab: Lab, preset: Path, pairs: Path, shared: Path
 ) -> None:
     said = waited_for(lab, preset, pairs, shared / "wrong", "--numerics.device", "cuda")
-    assert "given up: rank 0 on node1: train.numerics.device = 'cuda': no CUDA device" in said
+    assert "given up: rank 0 on node1: numerics.device = 'cuda': no CUDA device" in said
     (attempt,) = Attempts(shared / "wrong").all()
     assert attempt.ended == "given up"
 
@@ -121,6 +121,21 @@ def test_a_node_without_the_interpreter(lab: Lab, train: Train) -> None:
     assert "see slurm.python" in listed
 
 
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [("modules", "module nowhere/1 is not on node"), ("wrapper", "nowhere/1 is not on node")],
+)
+def test_a_node_without_what_ranks_begin_with(
+    option: str, told: str, lab: Lab, train: Train
+) -> None:
+    job = train(f"no-{option}", "--slurm.nodes", "1", f"--slurm.{option}", "nowhere/1")
+    job.wait_for_end()
+    assert job.ends() == []
+    listed = lab.run(*relume("jobs", job.run), check=False, cwd=ROOT)
+    assert told in listed
+    assert f"see slurm.{option}" in listed
+
+
 def test_shards_on_the_nodes_own_disks(lab: Lab, train: Train) -> None:
     job = train("staged", *SHORT, "--slurm.nodes", "2", "--stage-to", "/tmp/local")
     job.wait_for_end()
@@ -131,7 +146,9 @@ def test_shards_on_the_nodes_own_disks(lab: Lab, train: Train) -> None:
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (["--slurm.partition", "hihg"], "partition = 'hihg': unknown here; did you mean 'high'?"),
+        (["--slurm.partition", "hihg"], "'hihg' is unknown here; did you mean 'high'?"),
+        (["--slurm.partition", "low,hihg"], "'hihg' is unknown here; did you mean 'high'?"),
+        (["--slurm.partition", "low,high", "--slurm.nodes", "5"], "nodes = 5: low has 4"),
         (["--slurm.gpus-per-node", "8"], "gpus_per_node = 8: a node of low has 4"),
         (["--slurm.nodes", "5"], "nodes = 5: low has 4"),
         (["--slurm.cpus-per-task", "64"], "a node of low has 16 processors"),
@@ -143,6 +160,8 @@ def test_shards_on_the_nodes_own_disks(lab: Lab, train: Train) -> None:
         (["--slurm.qos", "short"], "slurm.qos = 'short': Slurm refuses it"),
         (["--slurm.options", "{qos = 'x', bogus = 'y'}"], "slurm: the job is refused"),
         (["--out", "/dev/shm/run"], "tmpfs of this machine, which compute nodes cannot see"),
+        (["--out", "runs/50%"], "runs/50%: Slurm puts a number in the place of what follows %"),
+        (["--stage-to", "local"], "--stage-to local: should begin with /"),
         (["--wait", "--launcher", "local"], "belong to --launcher slurm"),
     ],
 )
@@ -176,16 +195,25 @@ def test_one_job_of_a_run_at_a_time_and_from_within_a_job(
 def test_twelve_cells_with_two_failures(
     lab: Lab, pairs: Path, preset: Path, shared: Path, tmp_path: Path
 ) -> None:
-    wrapper = failing(tmp_path, "3|7")
+    # The last job of an array has the array's own number.
+    wrapper = failing(tmp_path, "3|11")
     (shared / "sweep.toml").write_text(SWEEP.replace("@", str(wrapper)))
     out = shared / "sweep"
     words = [shared / "sweep.toml", "--data", pairs, "--out", out, "--launcher", "slurm"]
     said = lab.run(*relume("sweep", *words), check=False, cwd=ROOT)
     assert "12 cells submitted" in said
+    # While it runs, the same command shows what there is.
+    said = lab.run(*relume("sweep", *words), check=False, cwd=ROOT)
+    assert "nothing is submitted while job" in said
+    assert "The parts apart" in said
     until(lambda: not lab.run("squeue", "-h").strip(), "the array's end")
     listed = lab.run(*relume("jobs", out), check=False, cwd=ROOT)
     assert listed.count("given up") >= 2
     assert listed.count("finished") == 10
+    # Of the twelve those two alone were tried again.
+    told = json.loads(lab.run(*relume("jobs", out, "--json"), check=False, cwd=ROOT))
+    tried = [one["attempts"] for one in told]
+    assert tried == [2 if cell in (3, 11) else 1 for cell in range(12)]
     # Mended, the same command submits the two, and shows what there is.
     failing(tmp_path, "none")
     said = lab.run(*relume("sweep", *words), check=False, cwd=ROOT)
@@ -223,6 +251,6 @@ phase = [{epochs = 2, batch_size = 8}]
 gpus_per_node = 1
 cpus_per_task = 1
 hours = 1
-max_failures = 1
+max_failures = 2
 wrapper = ["@"]
 """

@@ -99,6 +99,24 @@ def test_three_nodes_of_which_one_dies(
     assert not list(shared.glob(".relume-ray-*.token"))
 
 
+def test_a_node_that_does_not_come_is_named(
+    lab: Lab, shared: Path, preset: Path, tmp_path: Path
+) -> None:
+    dataset, log, python = planned(preset, shared / "late"), shared / "late.log", tmp_path / "late"
+    late = f'#!/bin/sh\n[ "$(hostname)" = node2 ] && exec sleep 600\nexec {sys.executable} "$@"\n'
+    python.write_text(late)
+    python.chmod(0o755)
+    env = ["env", f"RELUME_TOKENS={shared}", f"RELUME_PYTHON={python}", "RELUME_PATIENCE_S=1"]
+    options = ["--parsable", "-N2", "-w", "node[1-2]", *SMALL_NODES, f"--output={log}"]
+    command = [*env, "sbatch", *options, "slurm/ray_generate.sbatch", dataset]
+    job = lab.run(*command, cwd=ROOT, stderr=None).strip()
+    until(lambda: lab.show(job)["JobState"] in ENDED, f"the end of {job}: see {log}")
+    assert lab.show(job)["JobState"] == "FAILED"
+    assert "error: after 1 s Ray is not up on node2; see above" in log.read_text()
+    assert not list(shared.glob(".relume-ray-*.token"))
+    assert shards_made(dataset) == 0
+
+
 def test_ray_preempted(
     lab: Lab, shared: Path, batch: Batch, preset: Path, pairs: Path, files: Files
 ) -> None:
@@ -119,17 +137,27 @@ def test_an_array_of_parts_of_which_one_is_preempted(
     lab: Lab, shared: Path, batch: Batch, preset: Path, pairs: Path, files: Files
 ) -> None:
     dataset = planned(preset, shared / "by-parts")
-    options = ["--array=1-2", "-w", "node4"]
+    options = ["--array=1-2", "--exclusive"]
     job = batch("generate_array.sbatch", dataset, log="part-%a", options=options, hold=1)
     job.wait_at_brake("1", "2")
-    lab.preempt("-w", "node4")
-    for part in ("1", "2"):
-        asked = lambda part=part: lab.show(f"{job.job}_{part}")["Restarts"] == "1"  # noqa: E731
-        until(asked, f"the requeue of part {part}")
+    # The last job of an array has the array's own number.
+    first, last = f"{job.job}_1", f"{job.job}_2"
+    assert lab.show(last)["JobId"] == job.job
+    lab.preempt("-w", lab.show(last)["NodeList"])
+    until(lambda: lab.show(last)["Restarts"] == "1", "the requeue of the second part")
     assert shards_made(dataset) == 2
     job.let_go()
     until(lambda: not lab.run("squeue", "-h").strip(), "the array's end")
+    assert lab.show(first)["Restarts"] == "0"
     assert_same(dataset, pairs, files)
+
+
+def test_a_script_without_its_words(lab: Lab, batch: Batch, preset: Path, pairs: Path) -> None:
+    for script, words in (("generate_array", [pairs]), ("ray_generate", []), ("train", [preset])):
+        job = batch(f"{script}.sbatch", *words, log=f"{script}-alone", options=["-N1"])
+        until(lambda job=job: lab.show(job.job)["JobState"] == "FAILED", f"the end of {job.job}")
+        (said,) = job.log.read_text().splitlines()
+        assert ": is missing: s" in said
 
 
 def test_a_standing_cluster_and_another_job_on_the_same_nodes(

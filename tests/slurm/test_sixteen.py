@@ -9,8 +9,9 @@ from pathlib import Path
 
 from torch import Tensor
 
-from tests.slurm.conftest import ROOT, Submitted, differing, state_of, train_undisturbed
+from tests.slurm.conftest import ROOT, Submitted, train_undisturbed
 from tests.slurm.lab import Lab
+from tests.training_runs import differing, state_of
 
 PHASE = ("--phase", "{epochs = 2, batch_size = 1, crop_px = 32}")
 

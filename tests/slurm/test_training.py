@@ -12,8 +12,9 @@ from collections.abc import Callable
 import pytest
 from torch import Tensor
 
-from tests.slurm.conftest import ROOT, Submitted, differing, relume
+from tests.slurm.conftest import ROOT, Submitted, relume
 from tests.slurm.lab import Lab, until
+from tests.training_runs import differing
 
 STEPS, EPOCHS, HELD, SAVED = 20, 4, 7, 6
 
@@ -56,6 +57,20 @@ def test_preempted_by_a_higher_partition(
     job = held("preempted")
     lab.preempt()
     goes_on(job, "preempted", undisturbed)
+
+
+def test_preempted_where_that_cancels(
+    lab: Lab, held: Callable[[str], Submitted], undisturbed: dict[str, Tensor]
+) -> None:
+    """PreemptMode=CANCEL without a grace time, as some sites have it."""
+    low = ("scontrol", "update", "partitionname=low")
+    lab.run(*low, "preemptmode=cancel", "gracetime=0")
+    try:
+        job = held("preempted-by-cancel")
+        lab.preempt()
+        goes_on(job, "preempted", undisturbed)
+    finally:
+        lab.run(*low, "preemptmode=requeue", "gracetime=600")
 
 
 def test_out_of_time(

@@ -18,13 +18,13 @@ from schemas.overrides import parse_overrides
 from schemas.place import Place
 from schemas.train import TrainConfig, train_config
 from tasks import meeting, train_head, training_processes  # noqa: F401
-from workflows.run_training import RunTraining
+from workflows.run_head_training import RunHeadTraining
 
 
 def main(argv: list[str]) -> int:
     """Train, and wait for all of them; 1 when one has failed."""
     count, config, dataset, run = int(argv[0]), *map(Path, argv[1:4])
-    work = RunTraining(
+    work = RunHeadTraining(
         config=train_config(config, parse_overrides(TrainConfig, argv[4:])),
         dataset=dataset,
         run=run,

@@ -18,7 +18,8 @@ from torch import Tensor, distributed
 
 from schemas.settings import resolve
 from schemas.train import TrainConfig
-from tasks.learners import Learner, build_learner
+from tasks.learner import Learner
+from tasks.learners import build_learner
 from tasks.ranks import Ranks, join, part
 
 UNET = {"kind": "unet", "width": 4, "levels": 2}

@@ -135,7 +135,7 @@ ROWS = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(rows=ROWS, block_bytes=st.sampled_from([200, 1000, 1 << 20]), seed=st.integers(0, 3))
 def test_agrees_with_the_reference(rows: list[Row], block_bytes: int, seed: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -148,7 +148,7 @@ def test_agrees_with_the_reference(rows: list[Row], block_bytes: int, seed: int)
     assert all(unicodedata.is_normalized("NFC", name) for name in best)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(rows=ROWS, shuffle=st.randoms(use_true_random=False), seed=st.integers(0, 3))
 def test_order_count_and_block_size_change_nothing(
     rows: list[Row], shuffle: random.Random, seed: int

@@ -207,8 +207,25 @@ def test_bad_pictures_are_said_and_the_others_go_on(
     assert "is empty" in str(told["empty.png"].why)
     assert "cannot be read: No such file" in str(told["sub/a.png"].why)
     assert "cannot be read: Is a directory" in str(told["folder.png"].why)
+    assert str(told["gone.png"].why) == (
+        f"is a link to {tmp_path / 'nowhere'}, which is not there; mend the link"
+    )
     assert "CMYK without a profile" in told["cmyk.jpg"].notes[0]
     assert levels_of(out / "one.png").shape == (1, 1, 3)
+
+
+def test_links_that_lead_nowhere_are_counted(pictures: Path, tmp_path: Path) -> None:
+    """By name a picture, one that turns in a circle, and one that is no picture by its name."""
+    (pictures / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    (pictures / "round.png").symlink_to(pictures / "round.png")
+    before = find_pictures([str(pictures)], tmp_path / "out", ".png")
+    (pictures / "notes").symlink_to(tmp_path / "nowhere.txt")
+    for given in (str(pictures), str(pictures / "*")):
+        found = find_pictures([given], tmp_path / "out", ".png")
+        broken = {one.picture.name for one in found.items if "is a link to" in str(one.why_not)}
+        assert broken == {"gone.png", "round.png"}
+    after = find_pictures([str(pictures)], tmp_path / "out", ".png")
+    assert (after.others, len(after.items)) == (before.others + 1, len(before.items))
 
 
 def test_what_a_format_cannot_hold_is_said(pictures: Path, tmp_path: Path, head: Head) -> None:

@@ -19,11 +19,12 @@ from models.heads.folder import WEIGHTS, read_config
 from models.heads.head import Head
 from models.heads.training_ids import TrainingIds
 from models.published_files import MEASURES
-from schemas.config import DatasetConfig, DiffusersSettings, SplitSettings, read_preset
+from schemas.config import DatasetConfig, SplitSettings, read_preset
 from schemas.evaluate import DatasetRow, EvaluateSettings, read_evaluate
 from schemas.event import Event
+from schemas.generator import DiffusersSettings
 from schemas.head import PictureMaker, ResnetSettings, TrainingFacts
-from schemas.measure import FeatureNumerics
+from schemas.measure import FeatureNumerics, PairsSettings, SeenBy
 from schemas.part import WHOLE
 from schemas.run import ModelIdentity
 from shards.events import append
@@ -43,6 +44,7 @@ from tasks.evaluated_measures import (
     check_triangles,
     fastest_eigenvalues,
     gaps,
+    nearness,
 )
 from tasks.evaluation import Evaluation, plain
 from tasks.openings import note_opening, openings
@@ -117,7 +119,12 @@ def made(**changes: Any) -> Evaluation:
         for name, seconds in zip(rows, (1.0, 9.0, 0.3, 12.0, 2.0, 1.0, 1.1), strict=True)
         if name != "target"
     }
-    near = Nearness(kid=0.001, precision=0.5, recall=0.4, cmmd=0.3)
+    near = Nearness(
+        kid=estimate(0.001, 0.0002),
+        precision=estimate(0.5, 0.01),
+        recall=estimate(0.4, float("nan")),
+        cmmd=estimate(0.3, 0.1),
+    )
     told = Evaluation(
         split="test",
         dataset="enhanced",
@@ -130,7 +137,8 @@ def made(**changes: Any) -> Evaluation:
             "inception-tf1": {
                 "network": settings,
                 "weights": {"file": MEASURES["inception"][0].sha256},
-            }
+            },
+            "pairs": SeenBy(network=PairsSettings(), weights={}).what_it_is(),
         },
         rows=rows,
         gaps={"target": {"inception-tf1/64": table}},
@@ -172,13 +180,22 @@ def test_tables_say_what_a_reader_has_to_know() -> None:
     assert "\u2020 a head that was trained for another source" in gap.note
     assert "procedural" not in gap.note.lower()
     assert tables["Other distances to the target"].rows == (
-        ("head \u2020", "1.000", "0.500", "0.400", "0.300"),
+        (
+            "head \u2020",
+            "1.000 (0.608 to 1.392)",
+            "0.500 (0.480 to 0.520)",
+            "0.400",  # of too few prompts for an interval
+            "0.300 (0.104 to 0.496)",
+        ),
     )
     assert (
         "100 of 101 prompts of test of enhanced; 1 are left out"
         in tables["What the numbers are of"].note
     )
     assert tables["Same prompts, as in the paper"].rows[2][4].startswith("0.2000")
+    of = {row[0]: row[1] for row in tables["What the numbers are of"].rows}
+    assert of["pairs"] == "-"
+    assert of["inception-tf1"] == "policy tf1, taps 64"
     assert within(None) == "no gap"
     tiny = {"inception-tf1": {"network": {"kind": "inception", "policy": "tf1"}, "weights": {}}}
     tiny["inception-tf1"]["weights"] = {"file": "0" * 64}
@@ -195,6 +212,26 @@ def test_markdown_and_latex_survive_any_name() -> None:
     assert r"LoRA | 50 \% &" in text
     assert r"head $^\dagger$ &" in text
     assert text.count(r"\begin{table}") == len(tables)
+
+
+def test_prompts_that_are_long_or_missing_are_told_below_their_columns() -> None:
+    def seen(score: float, prompted: float, cut: float) -> Looks:
+        names = {"hps": score, "hps_prompted": prompted, "hps_cut": cut}
+        means = {name: estimate(value, 0.01) for name, value in names.items()}
+        return Looks(means=means, identity=None)
+
+    looks = {name: seen(27.5, 1.0, 0.0) for name in made().rows}
+    tables = {table.title: table for table in tables_of(made(looks=looks))}
+    assert tables["Pictures"].head[1] == "HPS v2.1"
+    assert tables["Pictures"].rows[0][1] == "27.50"
+    assert "HPS" not in tables["Pictures"].note
+    # One row has pictures without prompts, another prompts of which none is known to be cut.
+    looks |= {"head": seen(26.0, 0.75, 0.125), "source": seen(float("nan"), 0.0, float("nan"))}
+    tables = {table.title: table for table in tables_of(made(looks=looks))}
+    assert tables["Pictures"].rows[0][1] == "-"
+    note = tables["Pictures"].note
+    assert "HPS v2.1 read the first 77 tokens of 12.5 % of the prompts. " in note
+    assert "HPS v2.1 is of the 0.0 % of pictures with a prompt. " in note
 
 
 def test_figures_are_drawn_of_what_there_is(tmp_path: Path) -> None:
@@ -255,6 +292,12 @@ def test_what_was_computed_is_kept(tmp_path: Path) -> None:
     assert not read
     other = replace(evidence, identity="another")
     assert gaps(other, "x", 0, "target", **how) != first
+    headline: tuple[str, int] = ("x", 0)
+    near = nearness(evidence, "source", "target", headline, with_cmmd=False, **how)
+    assert 0 < near.precision.low < near.precision.value < near.precision.high <= 1
+    read.clear()
+    assert nearness(evidence, "source", "target", headline, with_cmmd=False, **how) == near
+    assert not read
 
 
 def test_speeds_come_from_events(tmp_path: Path) -> None:

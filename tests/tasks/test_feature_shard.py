@@ -34,6 +34,7 @@ from schemas.measure import (
     CmmdSettings,
     DetailSettings,
     Dinov2Settings,
+    FaceScoreNetworkSettings,
     FeatureNumerics,
     IdentitySettings,
     InceptionSettings,
@@ -51,7 +52,7 @@ from shards import layout
 from shards.encoding import read_parquet
 from shards.reader import Reader
 from shards.run import read_generator
-from tasks.feature_networks import DETAIL, PAIRS, PAIRS_LPIPS, device_of, weights_of
+from tasks.feature_networks import DETAIL, PAIRS, PAIRS_LPIPS, device_of, load_network, weights_of
 from tasks.feature_shard import FeatureConfig, FeatureShard, looked_at, stored_shard
 from tasks.look_places import LookPlace
 
@@ -64,7 +65,7 @@ NUMERICS = FeatureNumerics(batch_size=3)
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tiny")
-    for kind in ("inception", "dinov2", "clip", "lpips"):
+    for kind in ("inception", "dinov2", "clip", "lpips", "facescore", "deepface-onnx"):
         write(kind, folder / kind)
     return folder
 
@@ -79,6 +80,10 @@ def settings_of(kind: str, tiny: Path) -> NetworkSettings:
         "pairs": PairsSettings(),
         "lpips": PairsSettings(lpips="vgg", weights=str(tiny / "lpips")),
         "detail": DetailSettings(),
+        "face_score": FaceScoreNetworkSettings(
+            model=str(tiny / "facescore"),
+            faces=DeepFaceSettings(weights=str(tiny / "deepface-onnx"), min_confidence=0.9),
+        ),
     }
     return known[kind]
 
@@ -128,6 +133,7 @@ def pictures_of(dataset: Path, sample: str) -> dict[str, np.ndarray]:
         ("pairs", {0: len(PAIRS)}),
         ("lpips", {0: len(PAIRS) + len(PAIRS_LPIPS)}),
         ("detail", {0: len(DETAIL)}),
+        ("face_score", {0: 1}),
     ],
 )
 def test_a_row_for_each_picture_and_tap(
@@ -369,3 +375,11 @@ def test_a_picture_that_cannot_be_decoded_is_a_row_of_its_own(
         assert row["reason"].startswith("cannot be decoded: ")
     # The others have what they would have had.
     assert staged.done.ok == 2 * (len(met) - len(failed))
+
+
+def test_a_picture_without_a_face_has_no_face_score(tiny: Path) -> None:
+    network = load_network(settings_of("face_score", tiny), NUMERICS)
+    grey = network.prepared(np.full((64, 64, 3), 90, np.uint8), None)
+    assert np.isnan(network.features([grey])[0]).all()
+    with pytest.raises(ValueError, match="picture 1: is float64"):
+        network.features([grey, np.zeros((4, 4, 3))])

@@ -29,9 +29,9 @@ from schemas.sample import Split, Stage
 from schemas.train import train_config
 from shards.reader import Reader
 from tasks.ranks import Ranks
-from tasks.train_head import Training
+from tasks.train_head import TrainJob
+from tasks.training import Training
 from tasks.training_processes import agree
-from tasks.training_samples import TrainJob
 from workflows import generate, plan
 
 DEMO = Path(__file__).parents[2] / "configs/demo.toml"
@@ -92,8 +92,10 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def trained(dataset: Path, run: Path, weights: Path, config: Path = DEMO, **sections: dict) -> Head:
-    job = TrainJob(train_config(config, sections), dataset, run, None, weights)
-    agree(job, 1, None)
+    # Another test has the second core.
+    sections = {**sections, "numerics": {"threads": 1}}
+    job = TrainJob(train_config(config, sections), dataset, run, weights=weights)
+    agree(job, 1)
     for _ in Training(job, Ranks(), lambda: False).run():
         pass
     return Head.from_pretrained(run / "head")
@@ -172,12 +174,10 @@ epochs = 8
 crop_px = 64
 batch_size = 8
 [train.optimiser]
-learning_rate = 1e-3
+learning_rate = 2e-3
 beta1 = 0.9
 [train.validation]
 count = 32
-[train.numerics]
-threads = 2
 """
 
 
@@ -190,4 +190,5 @@ def test_the_unet_comes_nearer_to_its_target(dataset: Path, weights: Path, tmp_p
         apart(change(source), target) < apart(source, target)
         for source, target in zip(test.sources, test.targets, strict=True)
     ]
-    assert np.mean(nearer) > 0.7
+    # 0.77 to 0.87 by five seeds; by chance one in two, plus or minus 0.06.
+    assert np.mean(nearer) > 0.65

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from schemas.train import Pairing
-from tasks.sampling import Order, Slot, make_order
+from tasks.sampling import Order, Slot, make_order, training_positions
 
 # Two portraits of each name.
 SAMPLES = pa.table(
@@ -55,3 +55,11 @@ def test_disjoint_sides_share_no_name() -> None:
     for slot in epoch(ours):
         assert slot.source in ours.sources
         assert slot.target in ours.targets
+
+
+def test_without_a_fraction_all_of_train_is_drawn_whatever_its_ranks() -> None:
+    """A plan of a part has the ranks of the whole."""
+    plan = pa.table({"id": ["a", "b", "c", "d"], "train_rank": [900, 3, 17, None]})
+    assert training_positions(["a", "b", "c"], plan, None, None).tolist() == [1, 2, 0]
+    assert training_positions(["a", "b", "c"], plan, 1.0, None).tolist() == [1]
+    assert training_positions(["a", "b", "c"], plan, None, {"a", "c"}).tolist() == [2, 0]

@@ -14,7 +14,7 @@ from schemas.train import TrainConfig
 from shards.filesystem import file_facts
 from tasks.ranks import Ranks
 from tasks.stage_dataset import stage_dataset
-from tasks.training_samples import TrainingSamples, TrainJob
+from tasks.train_head import TrainJob
 
 CONFIG = {
     "network": {"kind": "resnet", "width": 4, "num_blocks": 1},
@@ -31,7 +31,7 @@ def job(finished: Path, tmp_path: Path) -> TrainJob:
 def test_only_what_is_read_is_copied_and_only_once(job: TrainJob, tmp_path: Path) -> None:
     staged = stage_dataset(job, tmp_path / "local")
     assert staged.copied == staged.shards
-    used = TrainingSamples(job, Ranks()).shards()
+    used = job.shards()
     tars = sorted(path.relative_to(staged.folder) for path in staged.folder.rglob("*.tar"))
     assert {path.as_posix().removesuffix(".tar") for path in tars} >= set(used)
     assert not any(path.parts[0] == "test" for path in tars)
@@ -41,8 +41,8 @@ def test_only_what_is_read_is_copied_and_only_once(job: TrainJob, tmp_path: Path
     again = stage_dataset(job, tmp_path / "local")
     assert (again.copied, again.shards) == (0, staged.shards)
     # The copy serves a run as the original does.
-    there = TrainingSamples(replace(job, dataset=staged.folder), Ranks())
-    assert there.ids == TrainingSamples(job, Ranks()).ids
+    there = job.reading(staged.folder).samples(Ranks())
+    assert there.ids == job.samples(Ranks()).ids
 
 
 def test_one_process_of_a_node_copies(job: TrainJob, tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ def test_one_process_of_a_node_copies(job: TrainJob, tmp_path: Path) -> None:
 
 def test_a_shard_that_is_not_as_published(job: TrainJob, tmp_path: Path) -> None:
     broken = Path(shutil.copytree(job.dataset, tmp_path / "broken"))
-    (shard, *_) = TrainingSamples(job, Ranks()).shards()
+    (shard, *_) = job.shards()
     tar = broken / f"{shard}.tar"
     tar.write_bytes(b"\0" * tar.stat().st_size)
     with pytest.raises(ValueError, match="is not as it was published"):

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import io
-import itertools
-import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,10 +15,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch import Tensor
 
 from models.heads.head import Head
 from models.tiny.lpips import write_lpips
+from schemas.endings import CannotGoOn
 from schemas.settings import resolve
 from schemas.train import TrainConfig
 from schemas.training import (
@@ -32,13 +30,24 @@ from schemas.training import (
     TrainingStarted,
 )
 from shards.reader import Reader
+from tasks import training_processes
+from tasks.course import Position
+from tasks.device_clock import DeviceClock, device_seconds
 from tasks.ranks import Ranks
-from tasks.train_head import Diverged, Training, learning_rate
-from tasks.training_pictures import Batch, TrainingPictures, Unusable, _is_flat
+from tasks.stand_ins import Unusable
+from tasks.train_head import HeadCourse, TrainJob, learning_rate
+from tasks.training import Diverged, Training
+from tasks.training_pictures import Batch, TrainingPictures, _is_flat
 from tasks.training_processes import agree, train_in_processes
-from tasks.training_samples import TrainingSamples, TrainJob
-from tasks.training_state import Position, StateFolder
+from tasks.training_state import StateFolder
 from tasks.validation import Validation
+from tests.training_runs import (
+    differing,
+    lines_of,
+    lines_without_times,
+    state_of,
+    stop_after,
+)
 
 RESNET = {
     "kind": "resnet",
@@ -96,47 +105,23 @@ def job(_generated_once: Path, weights: Path, tmp_path: Path) -> Callable[..., T
     """A training job on the dataset that all tests share; it is only read."""
 
     def make(kind: str = "cyclegan", run: str = "run", **sections: Any) -> TrainJob:
-        return TrainJob(config(kind, **sections), _generated_once, tmp_path / run, None, weights)
+        return TrainJob(config(kind, **sections), _generated_once, tmp_path / run, weights=weights)
 
     return make
 
 
-def stop_after(steps: int) -> Callable[[], bool]:
-    asked = itertools.count()
-    return lambda: next(asked) >= steps
+def gone(*_: object) -> None:
+    """What a process does that cannot begin."""
+    os._exit(7)
 
 
 def train(job: TrainJob, stop: Callable[[], bool] = lambda: False) -> list[Any]:
-    agree(job, 1, None)
+    agree(job, 1)
     return list(Training(job, Ranks(), stop).run())
 
 
-def tensors(state: Any, path: str = "") -> Iterator[tuple[str, Tensor]]:
-    if isinstance(state, Tensor):
-        yield path, state
-    elif isinstance(state, dict):
-        for key, value in state.items():
-            yield from tensors(value, f"{path}/{key}")
-    elif isinstance(state, list | tuple):
-        for number, value in enumerate(state):
-            yield from tensors(value, f"{path}/{number}")
-
-
-def state_of(run: Path) -> dict[str, Tensor]:
-    """Every tensor of a run's last state: weights, averages, moments, pools, generators."""
-    folder = run / "state" / json.loads((run / "state/LAST").read_text())["folder"]
-    return {
-        f"{path.name}{where}": tensor
-        for path in sorted(folder.iterdir())
-        for where, tensor in tensors(torch.load(path, weights_only=True))
-    }
-
-
 def assert_same(one: Path, other: Path) -> None:
-    ours, theirs = state_of(one), state_of(other)
-    assert ours.keys() == theirs.keys()
-    different = [name for name in ours if not torch.equal(ours[name], theirs[name])]
-    assert different == []
+    assert differing(one, state_of(other)) == []
 
 
 @pytest.mark.parametrize("kind", OBJECTIVES)
@@ -156,12 +141,58 @@ def test_stopped_after_some_step_and_continued(kind: str, job: Callable[..., Tra
         assert again[0].steps_done == step
         assert again[-1].how == "finished"
         assert_same(whole.run, stopped.run)
-        lines = (stopped.run / "metrics.jsonl").read_text().splitlines()
-        before = (whole.run / "metrics.jsonl").read_text().splitlines()
-        assert [_without_speed(one) for one in lines] == [_without_speed(one) for one in before]
+        assert lines_without_times(stopped.run) == lines_without_times(whole.run)
     # What is finished is not trained again.
     assert [type(event) for event in train(whole)] == [TrainingStarted, TrainingEnded]
     assert_same(whole.run, stopped.run)
+
+
+def test_it_tells_how_long_it_held_its_devices(
+    job: Callable[..., TrainJob], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a clock that only steps move: ten seconds each, whatever was done before or is lost."""
+
+    class Clocked(HeadCourse):
+        steps = 1000
+
+        def step(self, *arguments: Any) -> Any:
+            Clocked.steps += 1
+            return super().step(*arguments)
+
+    monkeypatch.setattr("tasks.device_clock.monotonic", lambda: 10.0 * Clocked.steps)
+    monkeypatch.setattr("tasks.train_head.HeadCourse", Clocked)
+    phase = {"phase": [{"epochs": 2, "crop_px": 60, "batch_size": 8}]}
+    ours = job(record={"log_every_steps": 1, "save_every_steps": 2}, **phase)
+    assert train(ours, stop_after(1))[-1].how == "stopped"
+    assert device_seconds(ours.run / "metrics.jsonl") == 10
+    # Killed after its third step: what came after the second one is lost.
+    agree(ours, 1)
+    for event in Training(ours, Ranks(), lambda: False).run():
+        if isinstance(event, Stepped) and event.steps_done == 3:
+            break
+    assert device_seconds(ours.run / "metrics.jsonl") == 30
+    steps = train(ours)[-1].steps_done
+    told = {line["step"]: line["device_s"] for line in lines_of(ours.run)}
+    assert told == {step: 10 * step for step in range(1, steps + 1)}
+    # What is finished and asked for again spends nothing more.
+    train(ours)
+    assert device_seconds(ours.run / "metrics.jsonl") == 10 * steps
+    with (ours.run / "metrics.jsonl").open("a") as file:
+        file.write('{"kind": "st')
+    assert device_seconds(ours.run / "metrics.jsonl") == 10 * steps
+
+
+def test_two_processes_hold_two_devices_and_an_older_state_tells_of_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [5.0]
+    monkeypatch.setattr("tasks.device_clock.monotonic", lambda: now[0])
+    clock = DeviceClock(2)
+    clock.go_on_from(100.0)
+    now[0] += 7
+    assert clock.told() == {"device_s": 114.0}
+    clock.go_on_from(None)
+    assert (clock.spent_s(), clock.told()) == (None, {})
 
 
 def test_stopped_between_two_epochs_of_a_phase(job: Callable[..., TrainJob]) -> None:
@@ -188,13 +219,13 @@ def test_threads_are_as_asked_for_whoever_reads(
 ) -> None:
     """In the trainer itself, where no process reads for it, and beside two that do."""
     phase = {"phase": [{"epochs": 1, "crop_px": 60, "batch_size": 8}]}
-    step, seen, before = Training._step, set(), torch.get_num_threads()
+    step, seen, before = HeadCourse.step, set(), torch.get_num_threads()
 
     def watched(*arguments: Any) -> Any:
         seen.add(torch.get_num_threads())
         return step(*arguments)
 
-    monkeypatch.setattr(Training, "_step", watched)
+    monkeypatch.setattr(HeadCourse, "step", watched)
     try:
         for workers in (0, 2):
             data = {"pairing": "shuffled", "loader_workers": workers}
@@ -204,12 +235,6 @@ def test_threads_are_as_asked_for_whoever_reads(
         torch.set_num_threads(before)
     assert seen == {2}
     assert_same(job(run="workers-0").run, job(run="workers-2").run)
-
-
-def _without_speed(line: str) -> dict[str, Any]:
-    told = json.loads(line)
-    told.pop("images_per_s", None)
-    return dict(told)
 
 
 @pytest.mark.parametrize(
@@ -232,7 +257,7 @@ def test_several_processes_continue_exactly(
     }
     whole, stopped = job(kind, "whole", **sections), job(kind, "stopped", **sections)
     for one, stop in ((whole, stop_after(99)), (stopped, stop_after(3)), (stopped, stop_after(99))):
-        agree(one, count, None)
+        agree(one, count)
         ended = list(train_in_processes(one, count, stop))[-1]
     assert ended.how == "finished"
     assert_same(whole.run, stopped.run)
@@ -240,6 +265,16 @@ def test_several_processes_continue_exactly(
     assert {name.partition(".")[0] for name in shared} == {f"process-{n:03d}" for n in range(count)}
     with pytest.raises(ValueError, match=f"state of {count} processes, these are 1"):
         list(Training(whole, Ranks(), lambda: False).run())
+
+
+def test_a_process_that_ends_before_it_begins_is_not_waited_for(
+    job: Callable[..., TrainJob], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = job()
+    agree(ours, 2)
+    monkeypatch.setattr(training_processes, "_follow", gone)
+    with pytest.raises(CannotGoOn, match="process 1 ended with 7 before it began"):
+        list(train_in_processes(ours, 2, lambda: False))
 
 
 def test_what_is_kept(job: Callable[..., TrainJob]) -> None:
@@ -281,7 +316,7 @@ def test_another_config_is_named(job: Callable[..., TrainJob]) -> None:
         with pytest.raises(ValueError, match=told):
             train(job(**sections))
     with pytest.raises(ValueError, match="processes: 1, now 2"):
-        agree(first, 2, None)
+        agree(first, 2)
     # How often it is saved may change.
     assert train(job(record={"save_every_steps": 1}))[-1].how == "finished"
 
@@ -303,14 +338,14 @@ def test_what_cannot_be_trained_on(
 
 def test_a_loss_that_is_no_number_stops_and_keeps_the_state(job: Callable[..., TrainJob]) -> None:
     ours = job(record={"save_every_steps": 2})
-    agree(ours, 1, None)
+    agree(ours, 1)
     training = Training(ours, Ranks(), lambda: False)
 
     def spoil_once_saved() -> None:
         for event in training.run():
             if isinstance(event, StateSaved):
                 with torch.no_grad():
-                    next(training._learner.head.parameters()).fill_(float("nan"))
+                    next(training.course.learner.head.parameters()).fill_(float("nan"))
 
     with pytest.raises(
         Diverged, match=r"step 3: .* is nan; .* keeps the state of step 2; begin"
@@ -384,13 +419,13 @@ def test_a_damaged_picture_of_any_process(
         record={"log_every_steps": 1},
         validation={"count": 2, "grid": 1},
     )
-    samples, phase = TrainingSamples(ours, Ranks(rank, 2, rank)), ours.config.phase[0]
+    samples, phase = ours.samples(Ranks(rank, 2, rank)), ours.config.phase[0]
     order = samples.order(phase)
     slot = order.batch(0, 0)[Ranks(rank, 2, rank).share(4)][1]
     place = int(samples.pictures(phase, order)._positions[slot.source])
     name = Reader(ours.dataset, "train").row(place)["id"]
     ours = damaged(ours, place, tmp_path / "copy")
-    agree(ours, 2, None)
+    agree(ours, 2)
     if damage == "stop":
         whose = "process 1: " if rank else ""
         with pytest.raises(ValueError, match=f"^{whose}{name}: the source cannot be read"):
@@ -398,8 +433,7 @@ def test_a_damaged_picture_of_any_process(
         return
     told = list(train_in_processes(ours, 2, lambda: False))
     assert [event.sample for event in told if isinstance(event, LeftOut)] == [name]
-    lines = [json.loads(one) for one in (ours.run / "metrics.jsonl").read_text().splitlines()]
-    counted = sum(line["left_out"] for line in lines if line["kind"] == "step")
+    counted = sum(line["left_out"] for line in lines_of(ours.run) if line["kind"] == "step")
     assert told[-1].left_out == counted == 1
 
 
@@ -408,7 +442,7 @@ def test_a_disjoint_side_keeps_to_itself_where_pictures_are_left_out(
 ) -> None:
     data = {"pairing": "disjoint", "loader_workers": 0}
     ours = job(phase=[{"epochs": 1, "batch_size": 4}], data=data)
-    samples, phase = TrainingSamples(ours, Ranks()), ours.config.phase[0]
+    samples, phase = ours.samples(Ranks()), ours.config.phase[0]
     order = samples.order(phase)
     pictures = samples.pictures(phase, order)
     decoded, read = TrainingPictures._decoded, {"source": set[int](), "target": set[int]()}
@@ -458,7 +492,7 @@ def test_a_damaged_pointer_is_one_line(
 
 @pytest.mark.parametrize(
     ("content", "told"),
-    [({"learner": {}}, "lacks average, best"), (b"\x00random", "is damaged"), ([], "lacks ")],
+    [({"learner": {}}, "lacks best, course"), (b"\x00random", "is damaged"), ([], "lacks ")],
 )
 def test_a_damaged_state_is_one_line(content: Any, told: str, job: Callable[..., TrainJob]) -> None:
     folder = StateFolder(job().run, Ranks())

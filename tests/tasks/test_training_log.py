@@ -53,7 +53,12 @@ def run(tmp_path: Path) -> Callable[[str], Path]:
         folder.mkdir(parents=True)
         config = resolve(TrainConfig, CONFIG, "test")
         record = TrainingRecord(
-            config=config, dataset="d", selection=None, processes=1, code="c", libraries={}
+            config=as_plain(config),
+            dataset="d",
+            selection=None,
+            processes=1,
+            code="c",
+            libraries={},
         )
         (folder / "run.json").write_text(json.dumps(as_plain(record)))
         return folder

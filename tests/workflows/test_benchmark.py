@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,40 @@ def test_what_cannot_be_timed(
     head = str(preset.parent / "head")
     assert main(["benchmark", str(path), "--head", head, "--out", str(tmp_path / "o")]) == 2
     assert told in capsys.readouterr().err
+
+
+def test_what_the_head_has_cost_is_read_where_it_was_spent(
+    preset: Path, tmp_path: Path, planned: Callable[..., Path], capsys: Capture
+) -> None:
+    data, run, out = planned(folder="d"), tmp_path / "run", tmp_path / "o"
+    capsys.readouterr()
+    line = '{{"kind": "shard-published", "shard": "train/{0}", "seconds": {1}}}\n'
+    (data / "events.jsonl").write_text(line.format("a", 1000) + line.format("b", 800))
+    (tmp_path / "d-sources").mkdir()
+    (tmp_path / "d-sources/events-1-of-1.jsonl").write_text(line.format("a", 1800) + '{"kin')
+    run.mkdir()
+    (run / "metrics.jsonl").write_text('{"kind": "step", "device_s": 5400.0}\n{"kind": "st')
+    argv = ["benchmark", str(preset), "--head", str(preset.parent / "head"), "--out", str(out)]
+    told = ["--data", str(data), "--run", str(run), "--json"]
+    assert main([*argv, *told]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["spent"] == {"data_gpu_hours": 1.0, "training_gpu_hours": 1.5}
+    assert "1.0 GPU-hours for the dataset and 1.5 for training" in report["tables"][2]["note"]
+    # Whoever knows better is believed.
+    assert main([*argv, *told, "--training-gpu-hours", "192"]) == 0
+    assert json.loads(capsys.readouterr().out)["spent"]["training_gpu_hours"] == 192
+    # A copy without its events, and a run that was begun before its time was told.
+    (data / "events.jsonl").unlink()
+    (run / "metrics.jsonl").write_text('{"kind": "step"}\n')
+    assert main([*argv, *told]) == 0
+    told_of = capsys.readouterr()
+    assert "no event tells how long it took; give --data-gpu-hours" in told_of.err
+    assert "does not tell device_s; give --training-gpu-hours" in told_of.err
+    assert json.loads(told_of.out)["spent"] == dict.fromkeys(report["spent"])
+    assert main([*argv, "--run", str(data)]) == 2
+    assert "has no metrics.jsonl; give a folder that relume train made" in capsys.readouterr().err
+    assert main([*argv, "--data", str(run)]) == 2
+    assert "has no run.json" in capsys.readouterr().err
 
 
 def test_a_head_that_is_not_there(preset: Path, tmp_path: Path, capsys: Capture) -> None:

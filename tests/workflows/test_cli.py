@@ -32,32 +32,9 @@ def relume(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_help_lists_exactly_the_verbs_that_are_there() -> None:
     done = relume("--help")
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, USAGE, "")
-    # What verbs are made of has no `main` that takes a command line.
-    parts = {
-        "agreement",
-        "audit_dataset",
-        "audit_report",
-        "console",
-        "crew",
-        "deadline",
-        "enhance_dataset",
-        "enhance_files",
-        "evaluate_features",
-        "evaluate_prompts",
-        "evaluate_report",
-        "filling",
-        "gallery_build",
-        "in_process",
-        "inspect_told",
-        "launch",
-        "made",
-        "phases",
-        "pilot",
-        "run_training",
-        "workers",
-    }
-    rest = {"__init__", "cli", *parts}
-    there = {path.stem for path in Path("workflows").glob("*.py")} - rest
+    # What verbs are made of cannot be run by itself.
+    modules = Path("workflows").glob("*.py")
+    there = {path.stem for path in modules if '__name__ == "__main__"' in path.read_text()}
     assert there == set(VERBS)
     listed = [line.split()[0] for line in USAGE.splitlines() if line.startswith("  ")]
     assert listed == list(VERBS)
@@ -75,6 +52,26 @@ def test_every_verb_explains_itself(verb: str) -> None:
 def _module(verb: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", f"workflows.{verb}", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("evaluate", "C", "--split", "train"), "--split train: should be test or validation"),
+        (("evaluate", "C", "--split=None"), "--split None: should be test or validation"),
+        (("evaluate", "C", "--split", "--json"), "--split: is given no word; should be test or"),
+        (("enhance", "H", "I", "--format", "gif"), "--format gif: should be png, jpeg or webp"),
+        (("curate", "A", "--attributes", "age", "hat"), "--attributes hat: should be gender, age"),
+        (("train", "C", "--launcher", "cloud"), "--launcher cloud: should be local or slurm"),
+    ],
+)
+def test_a_word_that_an_option_does_not_take_is_one_line(
+    words: tuple[str, ...], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*words, "--out", "X"]) == 2
+    said = capsys.readouterr()
+    assert (said.out, said.err.count("\n")) == ("", 1)
+    assert f"relume {words[0]}: {told}" in said.err
 
 
 def test_help_answers_at_once() -> None:
@@ -223,3 +220,17 @@ def test_a_terminal_without_the_letters_gets_escapes() -> None:
         env={"PYTHONIOENCODING": "ascii", "PYTHONPATH": "."},
     )
     assert (done.returncode, done.stdout) == (0, "Zo\\xeb\n")
+
+
+@pytest.mark.parametrize(("verb", "told"), [("fetch", "False"), ("lora", "True")])
+def test_only_fetch_goes_online(verb: str, told: str) -> None:
+    program = (
+        "import contextlib; from workflows.cli import main\n"
+        f"with contextlib.suppress(SystemExit): main(['{verb}', '--nonsense'])\n"
+        "from huggingface_hub import constants; print(constants.HF_HUB_OFFLINE)"
+    )
+    clean = {key: value for key, value in os.environ.items() if key != "HF_HUB_OFFLINE"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=clean, cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.stdout.splitlines()[-1] == told, done.stderr

@@ -315,7 +315,8 @@ def test_heads_that_are_refused(
         "worse.pth": "refused, and nothing of it was run",
         "pickled": "model.bin is not read: it could execute code",
         "newer": "version = 2: this Relume reads 1; use the Relume that wrote it",
-        "nowhere": "no such folder",
+        "nowhere": f"{tmp_path}/nowhere: no such folder of a head; name the RUN/head that relume",
+        "nowhere.pth": f"{tmp_path}/nowhere.pth: ",
     }.items():
         assert enhance(tmp_path / place, pictures, "--out", tmp_path / "out") == 2
         (line,) = capsys.readouterr().err.splitlines()

@@ -216,6 +216,9 @@ def test_the_ends_of_every_scale(evaluated: Path) -> None:
     assert told["left_out"] == {}
     # The second reference has the target as a row, and the first one as its floor.
     assert "target" in [row["name"] for row in told["gaps"]["teacher"]["texture"]["rows"]]
+    for near in told["nearness"]["target"].values():
+        for share in (near["precision"], near["recall"]):
+            assert 0 <= share["low"] <= share["value"] <= share["high"] <= 1
     looks = told["looks"]
     assert looks["source"]["means"]["ssim_source"]["value"] == pytest.approx(1)
     assert looks["target"]["means"]["error_target"]["value"] == 0
@@ -410,7 +413,10 @@ def that_is_not_there(folder: Path) -> None:
         (of_another_version, "version = 2: this Relume reads 1"),
         (with_other_weights, r"is not the file that config.json is of"),
         (that_saw_test, r"was trained on 3 of the \d+ samples that it would be judged on, for"),
-        (that_is_not_there, "is no folder of a head; correct the path"),
+        (
+            that_is_not_there,
+            "row 'a head': /.*/spoilt: no such folder of a head; name the RUN/head",
+        ),
     ],
 )
 def test_heads_that_are_refused(
@@ -509,7 +515,8 @@ def test_a_picture_that_failed_is_left_out_of_all_rows(root: Path, tmp_path: Pat
     copies = shutil.copytree(root / "copies", tmp_path / "copies")
     gone = read_ids(root)[:2]
     (copies / f"{gone[0]}.png").write_bytes(b"")
-    Image.new("RGB", (8, 8)).save(copies / f"{gone[1]}.png")
+    frames = [Image.new("RGB", (64, 64), colour) for colour in ("red", "blue")]
+    frames[0].save(copies / f"{gone[1]}.png", save_all=True, append_images=frames[1:])
     config = tmp_path / "config.toml"
     short = EVALUATE.split("[[evaluate.row]]")[0]
     row = f'[[evaluate.row]]\nkind = "folder"\nname = "copies"\nfolder = "{copies}"\n'
@@ -521,6 +528,45 @@ def test_a_picture_that_failed_is_left_out_of_all_rows(root: Path, tmp_path: Pat
     assert told["left_out"][gone[0]].startswith("copies: cannot be decoded")
     table = told["gaps"]["target"]["texture"]
     assert table["num_a"] + table["num_b"] == told["num"]
+
+
+def test_another_family_has_a_block_of_its_own(root: Path, evaluated: Path, tmp_path: Path) -> None:
+    """Of its rows no distance to the target is told, and no other number changes."""
+    config = tmp_path / "config.toml"
+    first, *rows = EVALUATE.split("[[evaluate.row]]")
+    blocks = {"copies": "Noise", "teacher again": "Teachers"}
+    for name, block in blocks.items():
+        told = f'name = "{name}"'
+        rows = [one.replace(told, f'{told}\nblock = "{block}"') for one in rows]
+    config.write_text(PRESET + "[[evaluate.row]]".join([first, *rows]))
+    assert evaluate(root, tmp_path / "out", config=config) == 0
+    now, before = (report_of(one)["evaluation"] for one in (tmp_path / "out", evaluated))
+    assert now["blocks"] == {block: [name] for name, block in blocks.items()}
+    for reference, by_what in now["gaps"].items():
+        for what, table in by_what.items():
+            earlier = before["gaps"][reference][what]["rows"]
+            assert table["rows"] == [one for one in earlier if one["name"] not in blocks]
+    tables = {one["title"]: one for one in report_of(tmp_path / "out")["tables"]}
+    assert [row[0] for row in tables["Pictures, Noise"]["rows"]] == ["copies"]
+    assert "SSIM to target" not in tables["Pictures, Noise"]["columns"]
+    assert not {row[0] for row in tables["Pictures"]["rows"]} & set(blocks)
+
+
+def test_pictures_of_a_folder_have_one_size(root: Path, tmp_path: Path, capsys: Capture) -> None:
+    copies = shutil.copytree(root / "copies", tmp_path / "copies")
+    Image.new("RGB", (32, 48)).save(copies / f"{read_ids(root)[4]}.png")
+    config = tmp_path / "config.toml"
+    short = EVALUATE.split("[[evaluate.row]]")[0]
+    row = f'[[evaluate.row]]\nkind = "folder"\nname = "copies"\nfolder = "{copies}"\n'
+    config.write_text(PRESET + short + row)
+    assert evaluate(root, tmp_path / "out", config=config) == 2
+    said = capsys.readouterr().err
+    assert f"{read_ids(root)[4]}.png has 32 x 48 px; scale all pictures of a row alike" in said
+    for one in copies.iterdir():
+        Image.new("RGB", (32, 32)).save(one)
+    assert evaluate(root, tmp_path / "out", config=config) == 2
+    assert "which the network texture cannot compare; scale them" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 TINY = """
@@ -592,6 +638,14 @@ kind = "identity"
 [evaluate.network.faces]
 weights = "{tiny}/deepface-onnx"
 
+[[evaluate.network]]
+kind = "face_score"
+model = "{tiny}/facescore"
+
+[evaluate.network.faces]
+weights = "{tiny}/deepface-onnx"
+min_confidence = 0.9
+
 [[evaluate.row]]
 kind = "head"
 name = "a head"
@@ -601,7 +655,7 @@ head = "head"
 
 def test_real_networks_in_miniature_and_prompts_outside_the_domain(tmp_path: Path) -> None:
     tiny = tmp_path / "tiny"
-    networks = ("inception", "dinov2", "clip", "lpips", "deepface-onnx")
+    networks = ("inception", "dinov2", "clip", "lpips", "deepface-onnx", "facescore")
     for kind in (*networks, "flux-schnell", "flux-dev"):
         write(kind, tiny / kind)
     config = tmp_path / "tiny.toml"
@@ -628,12 +682,15 @@ def test_real_networks_in_miniature_and_prompts_outside_the_domain(tmp_path: Pat
     assert kept["num"] == 40
     assert kept["lost"] == kept["found"] == 0
     assert kept["mean"] is None or kept["mean"] == pytest.approx(1)
+    scored = told["looks"]["source"]["means"]
+    assert (scored["face_score"]["value"] is None) == (scored["faces_scored"]["value"] == 0)
     assert any("pictures for 24 features" in one for one in told["cautions"])
     assert set(told["prompts"]) == {"animals"}
     assert told["prompts"]["animals"]["num"] == 48
     assert [row["row"] for row in told["prompts"]["animals"]["rows"]] == ["a head"]
     titles = [table["title"] for table in report["tables"]]
     assert {"Outside the domain", "Every network and tap"} <= set(titles)
-    assert "CLIP-IQA" in report["tables"][titles.index("Pictures")]["columns"]
+    columns = report["tables"][titles.index("Pictures")]["columns"]
+    assert {"CLIP-IQA", "Face Score", "with a face"} <= set(columns)
     rows = read_parquet(out / "prompts/animals/manifest.parquet").to_pylist()
     assert {row["prompt"] for row in rows} == {line for line in lines if not line.startswith("#")}

@@ -191,6 +191,15 @@ def test_a_painter_and_a_folder_need_nothing(tmp_path: Path) -> None:
     assert "is a folder, nothing to fetch" in done.stdout
 
 
+def test_a_preset_of_face_pairs_names_what_paints(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    preset = tmp_path / "pairs.toml"
+    preset.write_text(f'[facepairs.inpaint]\nmodel = "{tmp_path / "model"}"\n')
+    program = [sys.executable, "-m", "workflows.fetch", str(preset)]
+    done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "model: is a folder, nothing to fetch" in done.stdout
+
+
 def test_single_files_that_cannot_be_fetched_are_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -201,12 +210,25 @@ def test_single_files_that_cannot_be_fetched_are_named(
 
     monkeypatch.setattr("urllib.request.urlopen", nobody)
     assert main(["fetch"]) == 2
-    assert "name a preset, --faces, --lpips or --metrics" in capsys.readouterr().err
+    told = "name a preset, --faces, --lpips, --scorer, --metrics or --captions"
+    assert told in capsys.readouterr().err
     assert main(["fetch", "--faces", "--weights", str(tmp_path)]) == 2
     told = capsys.readouterr().err
     assert f"{tmp_path}/.deepface/weights/age_model_weights.onnx: cannot be fetched" in told
     assert main(["fetch", "--lpips", "alex", "--lpips-weights", str(tmp_path)]) == 2
     assert "alexnet-owt-7be5be79.pth: cannot be fetched" in capsys.readouterr().err
+    assert main(["fetch", "--scorer", "FaceScore", "--scorer-weights", str(tmp_path)]) == 2
+    assert f"{tmp_path}/FaceScore/FS_model.pt: cannot be fetched" in capsys.readouterr().err
+    write("imagereward", tmp_path / "ImageReward")
+    assert main(["fetch", "--scorer", "ImageReward", "--scorer-weights", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.count("is here already") == 3
+    write("hps", tmp_path / "HPS")
+    (tmp_path / "HPS" / "merges.txt").unlink()
+    assert main(["fetch", "--scorer", "HPS", "--scorer-weights", str(tmp_path)]) == 2
+    told = capsys.readouterr()
+    assert told.out.count("is here already") == 2
+    address = "https://huggingface.co/openai/clip-vit-large-patch14/resolve/main/merges.txt"
+    assert f"{tmp_path}/HPS/merges.txt: cannot be fetched: {address}: asked" in told.err
     # What is here is not asked for.
     write("lpips", tmp_path / "here")
     assert main(["fetch", "--lpips", "alex", "--lpips-weights", str(tmp_path / "here")]) == 0

@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import re
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,6 +22,7 @@ from tasks.rating_study import spoilt
 from workflows.cli import main
 
 Capture = pytest.CaptureFixture[str]
+ROOT = Path(__file__).resolve().parents[2]
 Rate = Callable[..., Path]
 
 
@@ -126,7 +130,7 @@ def test_a_study_from_the_page_to_the_outcome(
     assert by_rater["Dee"]["catch_right"] <= 1 / 3
     assert not by_rater["Dee"]["kept"]
     assert found["judgements"] == 36
-    assert found["wins"] == [[0, 12], [24, 0]]
+    assert found["wins"] == {"source": {"target": 12}, "target": {"source": 24}}
     assert found["rows"]["target"]["share"] == pytest.approx(24.5 / 37)
     assert found["agreement"]["share"] == pytest.approx(1 / 3)
     assert found["metrics"]["sharp"]["share"] == pytest.approx(2 / 3)
@@ -214,7 +218,11 @@ def test_three_at_once_are_put_in_order(
     capsys.readouterr()
     assert main(["rate", "--analyse", str(out), str(path), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["wins"] == [[0, 0, 2], [2, 0, 2], [0, 0, 0]]
+    assert found["wins"] == {
+        "source": {"target": 0, "flat": 2},
+        "target": {"source": 2, "flat": 2},
+        "flat": {"source": 0, "target": 0},
+    }
     assert found["agreement"] is None
 
 
@@ -243,7 +251,8 @@ def test_studies_that_cannot_be_made(
         ([ours, f"b={named_dataset}:target", "--out", out, "--split", "all"], "--split all"),
         ([ours, f"b={named_dataset}:target", "--out", out, "--count", "999"], "there are"),
         ([ours, f"b={named_dataset}:target", "--out", out, "--together", "4"], "should be 2 or 3"),
-        ([ours, f"b={named_dataset}:target", "--out", str(study)], "is there already"),
+        ([ours, f"b={named_dataset}:target", "--out", str(study), *few], "is there already"),
+        ([ours, f"b={named_dataset}:target", "--out", f"{tmp_path}/small", *few], "is there al"),
         ([ours, f"b={study}/page/pictures", "--out", out], "no sample has a picture in all"),
         ([ours, f"b={small}", "--out", out, *few], "its pictures differ in size"),
         ([ours, f"b={tmp_path}/broken", "--out", out, *few], "is no picture that can be read"),
@@ -254,6 +263,31 @@ def test_studies_that_cannot_be_made(
         assert main(["rate", *argv]) == 2, argv
         assert told in capsys.readouterr().err
         assert not Path(out).exists()
+
+
+def test_the_same_command_again_goes_on_after_a_kill(
+    named_dataset: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    out = tmp_path / "study"
+    told = [f"{stage}={named_dataset}:{stage}" for stage in ("source", "target")]
+    counts = ["--count", "4", "--catch", "1", "--repeat", "1", "--split", "train"]
+    argv = [sys.executable, "-m", "workflows.rate", *told, "--out", str(out), *counts]
+    # Ends by SIGKILL when the first pictures are written.
+    kill = (
+        "import os, signal, sys; from tasks.rating_page import build; "
+        "build._write_pictures = lambda *_: os.kill(os.getpid(), signal.SIGKILL); "
+        "from workflows.rate import main; main(sys.argv[1:])"
+    )
+    killed = subprocess.run([sys.executable, "-c", kill, *argv[3:]], cwd=ROOT, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert not out.exists()
+    assert main(["rate", *argv[3:]]) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["study"]
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+    capsys.readouterr()
+    assert main(["rate", *argv[3:]]) == 0
+    assert "it was there already" in "".join(capsys.readouterr())
+    assert before == {path: path.stat().st_mtime_ns for path in out.rglob("*")}
 
 
 def test_ratings_that_are_not_taken(study: Path, tmp_path: Path, capsys: Capture) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,11 +17,15 @@ from playwright.sync_api import Browser
 
 from models.generators.procedural.painter import PAINTER_REVISION
 from schemas.config import read_preset
+from schemas.evaluate import read_evaluate
 from schemas.reproduce import read_reproduce
 from tasks.paper_page.markup import Figure, Section, page
 from tasks.reproduce_steps import command, steps
 from tasks.text_tables import Table
+from tests.presets import PROCEDURAL
+from workflows import reproduce
 from workflows.cli import main
+from workflows.console import Console
 
 Capture = pytest.CaptureFixture[str]
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,18 +36,7 @@ train = 2
 validation = 1
 test = 3
 
-[generator]
-kind = "procedural"
-
-[stage.source]
-model = "procedural"
-revision = "{PAINTER_REVISION}"
-
-[stage.target]
-model = "procedural"
-revision = "{PAINTER_REVISION}"
-strength = 0.7
-
+{PROCEDURAL}
 [stage.teacher]
 model = "procedural"
 revision = "{PAINTER_REVISION}"
@@ -148,7 +142,8 @@ def done(preset: Path) -> Path:
                     break
             os.kill(run.pid, signal.SIGKILL)
         _until_nobody_works_in(out)
-        assert not (out / f"steps/{step}.json").exists()
+        mark = out / f"steps/{step}.json"
+        assert not mark.exists() or "took_s" not in json.loads(mark.read_text())
     whole = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
     assert whole.returncode == 0, whole.stderr
     assert "1 of 12, people: done" in whole.stderr
@@ -157,7 +152,9 @@ def done(preset: Path) -> Path:
 
 def _until_nobody_works_in(out: Path) -> None:
     """The step that was running is told to end when its parent dies, and ends."""
+    limit = time.monotonic() + 120
     while any(str(out).encode() in words for words in _commands()):
+        assert time.monotonic() < limit, "a step outlived the process that it was a step of"
         time.sleep(0.05)
 
 
@@ -187,7 +184,22 @@ def test_everything_is_there_and_done_once(done: Path, preset: Path, capsys: Cap
     kept = {path: when for path, when in before.items() if path.stat().st_mtime_ns == when}
     assert kept == before
     assert main(["reproduce", str(preset), "--out", str(done), "--steps"]) == 0
-    assert "to do" not in capsys.readouterr().out
+    listed = capsys.readouterr().out.splitlines()
+    assert len(listed) == 12
+    assert all(re.search(r"  (relume|python -m) ", line) for line in listed)
+    assert listed[-1].endswith("--count 4 --catch 1 --repeat 1")
+    assert not any("to do" in line for line in listed)
+    # Each stage has told its own time, so nobody has to say what the head has cost.
+    spent = json.loads((done / "costs/report.json").read_text())["spent"]
+    assert spent["data_gpu_hours"] > 0
+    assert spent["training_gpu_hours"] > 0
+    # A kill between a step's end and the note of it: the step finds all of it there.
+    for step in ("names", "plan-enhanced", "train-small", "study"):
+        (done / f"steps/{step}.json").unlink()
+    again = [sys.executable, "-m", "workflows.reproduce", str(preset), "--out", str(done)]
+    run = subprocess.run(again, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert (done / "steps/study.json").is_file()
 
 
 def test_the_report_has_every_table_and_figure(done: Path, chromium: Browser) -> None:
@@ -211,13 +223,112 @@ def test_the_report_has_every_table_and_figure(done: Path, chromium: Browser) ->
     assert "how much of it Small <head> closes" in lead
     # No sweep was asked for, and the page says how to get one.
     assert "relume sweep" in view.locator("#tables-2-3 .missing").inner_text()
+    # Without scrolling: who prints or saves the page sees all of them.
     for image in view.locator("figure img").all():
-        image.scroll_into_view_if_needed()
+        assert image.get_attribute("loading") is None
         assert image.evaluate("(one) => one.decode().then(() => one.naturalWidth > 100)")
     assert view.locator("figure img").count() >= 6
     assert view.evaluate("document.documentElement.scrollWidth") <= 360
     context.close()
     assert wrong == []
+
+
+def test_tables_are_whole_on_a_desk(tmp_path: Path, chromium: Browser) -> None:
+    """As wide as audits and evaluations make them; narrower screens scroll them, not the page."""
+    corrected = Table(
+        title="Table 1, corrected",
+        head=(
+            *("pictures", "perceived", "group", "corrected share", "95 % interval"),
+            *("range over matrices", "misfit", "as seen", "sampling only"),
+        ),
+        rows=(
+            (
+                *("enhanced, source", "ethnicity", "latino hispanic", "69.5 %", "61.7 to 77.1"),
+                *("61.7 to 77.1", "0.00", "69.5 %", "61.1 to 76.8"),
+            ),
+        ),
+        num_words=1,
+        note="",
+    )
+    interval, share = "-0.0155 (-0.1097 to 0.0787)", "-0.17 (-0.19 to -0.14)"
+    gap = Table(
+        title="Gap to the teacher",
+        head=("row", "FD", "FD-infinity", "closure", "floor-corrected", "A to B", "B to A"),
+        rows=(
+            ("teacher, other prompts (floor)", "0.0340", interval, share, share, "-0.1", "-0.2"),
+        ),
+        num_words=1,
+        note="",
+    )
+    made = ", ".join(f"setting {number} 0.5" for number in range(9))
+    of = Table(
+        title="What the numbers are of",
+        head=("what", "settings", "weights, looks"),
+        rows=(("ESA-CycleGAN", made, ", ".join(["4593f67080442e03"] * 4)),),
+        num_words=1,
+        note="",
+    )
+    section = Section(anchor="a", title="A", says="B", ours=[corrected, gap, of])
+    (tmp_path / "index.html").write_text(page("A", [], "", [section]))
+    shutil.copy(ROOT / "tasks/paper_page/assets/paper.css", tmp_path)
+    for scheme, width in (("light", 1280), ("dark", 1280), ("light", 360)):
+        context = chromium.new_context(
+            viewport={"width": width, "height": 900},
+            color_scheme="dark" if scheme == "dark" else "light",
+        )
+        view = context.new_page()
+        view.goto((tmp_path / "index.html").as_uri())
+        cut = [
+            one.get_attribute("aria-label")
+            for one in view.locator(".scroll").all()
+            if one.evaluate("(one) => one.scrollWidth > one.clientWidth")
+        ]
+        assert bool(cut) == (width < 1000), cut
+        assert view.evaluate("document.documentElement.scrollWidth") <= width
+        # An interval is never broken in two.
+        heights = view.locator("td.wraps span").evaluate_all(
+            "all => all.map(one => one.offsetHeight)"
+        )
+        assert heights
+        assert max(heights) < 30
+        context.close()
+
+
+def test_another_head_or_dataset_has_what_reads_it_done_again(tmp_path: Path, preset: Path) -> None:
+    def keys() -> dict[str, str]:
+        every = steps(
+            read_preset(preset), read_reproduce(preset), preset, tmp_path, benchmarked=True
+        )
+        return {step.name: step.key() for step in every}
+
+    def changed(file: str) -> set[str]:
+        before, path = keys(), tmp_path / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(file)
+        return {name for name, key in keys().items() if key != before[name]}
+
+    assert changed("heads/small/head/model.safetensors") == {"evaluate", "benchmark"}
+    assert changed("enhanced/manifest.parquet") == {"audit", "evaluate"}
+    assert changed("audit/report.json") == {"gallery", "evaluate"}
+
+
+def test_what_never_changes_makes_way_for_a_changed_preset(done: Path, tmp_path: Path) -> None:
+    changed = tmp_path / "changed.toml"
+    changed.write_text(PRESET.replace('"--count", "4"', '"--count", "3"'))
+    out = shutil.copytree(done, tmp_path / "out")
+    study = next(
+        step
+        for step in steps(
+            read_preset(changed), read_reproduce(changed), changed, out, benchmarked=True
+        )
+        if step.name == "study"
+    )
+    before = json.loads((out / "steps/study.json").read_text())
+    assert reproduce._do(study, "1 of 1", out, Console()) == 0
+    aside = out / "aside" / f"study-{before['key']}"
+    assert (aside / "study.json").read_bytes() == (done / "study/study.json").read_bytes()
+    assert (out / "study/study.json").read_bytes() != (aside / "study.json").read_bytes()
+    assert reproduce._do(study, "1 of 1", out, Console()) == 0
 
 
 def test_a_failing_step_ends_it_with_its_code(done: Path, preset: Path, tmp_path: Path) -> None:
@@ -227,7 +338,7 @@ def test_a_failing_step_ends_it_with_its_code(done: Path, preset: Path, tmp_path
     run = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
     assert run.returncode == 2
     assert "plan-enhanced: ended with 2" in run.stderr
-    assert not (tmp_path / "o/steps/plan-enhanced.json").exists()
+    assert "took_s" not in json.loads((tmp_path / "o/steps/plan-enhanced.json").read_text())
     # What is right again goes on, with all that did not change.
     bad.write_text(PRESET)
     run = subprocess.run(
@@ -245,6 +356,7 @@ def test_a_failing_step_ends_it_with_its_code(done: Path, preset: Path, tmp_path
         (("audit = [", "audits = ["), "did you mean 'audit'"),
         (('name = "small"', 'name = "a/b"'), "is a folder's"),
         (("names = 120", "names = 0"), "names"),
+        (("names = 120", 'names = 120\nprompts = ["cats.txt"]'), "draws portraits whatever"),
     ],
 )
 def test_presets_that_are_none(
@@ -282,9 +394,37 @@ def test_the_papers_own_presets_have_all_steps(tmp_path: Path) -> None:
     ):
         assert wanted in names
     assert names.index("train-esa") < names.index("evaluate") < names.index("benchmark")
+    # Every path that [evaluate] names is made by a step before it.
+    asked = read_evaluate(config)
+    made = {step.name for step in every[: names.index("evaluate")]}
+    assert len(asked.further_targets) == 3
+    for row in (asked.data, asked.teacher, asked.source_alone, *asked.further_targets):
+        assert f"generate-{row}" in made
+    for one in asked.row:
+        if one.kind == "dataset":
+            assert f"generate-{one.dataset}" in made
+        if one.kind == "head":
+            assert f"train-{Path(one.head).parent.name}" in made
+    # The sets outside the domain come after the table, into the same report.
+    evaluate, prompts = every[names.index("evaluate") : names.index("evaluate") + 2]
+    assert prompts.name == "prompts"
+    assert prompts.words[: len(evaluate.words)] == evaluate.words
+    files = [Path(one) for one in prompts.words[len(evaluate.words) + 1 :]]
+    assert prompts.words[len(evaluate.words)] == "--prompts"
+    assert sorted(files) == sorted((ROOT / "configs/prompts").glob("*.txt"))
+    assert set(files) <= set(prompts.reads)
+    assert prompts.outcome == evaluate.outcome
     (audit,) = (step for step in every if step.name == "audit")
     assert "--analyser" not in audit.words
     assert command(audit).startswith("relume audit ")
+
+
+def test_prompts_that_cannot_be_read_are_told_before_anything_is_made(tmp_path: Path) -> None:
+    paper = (ROOT / "configs/paper.toml").read_text()
+    config = tmp_path / "paper.toml"
+    config.write_text(paper)
+    with pytest.raises(ValueError, match=r"prompts/portraits.txt: cannot be read"):
+        list(steps(read_preset(config), read_reproduce(config), config, tmp_path, benchmarked=True))
 
 
 def test_what_a_page_is_told_is_escaped() -> None:

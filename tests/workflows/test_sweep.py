@@ -84,6 +84,19 @@ def test_both_phases_and_a_cell_that_fails(
     assert (tmp_path / "sweep/sweep.png").exists()
 
 
+def test_tables_are_shown_where_no_cell_may_go_on(
+    words: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    sweep = tmp_path / "sweep.toml"
+    floor = sweep.read_text().replace("identity_floor = 0.1", "identity_floor = 1.0")
+    sweep.write_text(floor.replace("[1e-12]", "[1e6]"))
+    assert cli.main(words) == 2
+    said = capfd.readouterr()
+    assert "Table 2: CycleGAN, screen" in said.out
+    assert "error: sweep.identity_floor = 1: no cell keeps that much of its sources" in said.err
+    assert (tmp_path / "sweep/tables.md").exists()
+
+
 def test_an_array_is_printed(words: list[str], capfd: pytest.CaptureFixture[str]) -> None:
     options = ["--launcher", "slurm", "--dry-run", "--slurm.partition", "gpu"]
     assert cli.main([*words, *options]) == 0

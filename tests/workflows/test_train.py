@@ -6,17 +6,17 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 from torch import Tensor
 
 from shards.owner import Owner
+from tests.training_runs import differing, state_of
 from workflows import cli
 
 ROOT = Path(__file__).parents[2]
@@ -70,11 +70,14 @@ def undisturbed(
     return state_of(run)
 
 
-def start(preset: Path, dataset: Path, run: Path, *options: str) -> subprocess.Popen[str]:
+def start(
+    preset: Path, dataset: Path, run: Path, *options: str, **env: str
+) -> subprocess.Popen[str]:
     words = [str(preset), "--data", str(dataset), "--out", str(run), *options]
     return subprocess.Popen(
         [sys.executable, "-m", "workflows.train", *words],
         cwd=ROOT,
+        env=os.environ | env,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
@@ -101,29 +104,6 @@ def wait_for(run: Path, steps: int, process: subprocess.Popen[str]) -> None:
         time.sleep(0.005)
 
 
-def tensors(state: object, path: str = "") -> Iterator[tuple[str, Tensor]]:
-    if isinstance(state, Tensor):
-        yield path, state
-    elif isinstance(state, dict | list | tuple):
-        inner = state.items() if isinstance(state, dict) else enumerate(state)
-        for key, value in inner:
-            yield from tensors(value, f"{path}/{key}")
-
-
-def state_of(run: Path) -> dict[str, Tensor]:
-    folder = run / "state" / json.loads((run / "state/LAST").read_text())["folder"]
-    return {
-        f"{path.name}{where}": tensor
-        for path in sorted(folder.iterdir())
-        for where, tensor in tensors(torch.load(path, weights_only=True))
-    }
-
-
-def assert_same(found: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
-    assert found.keys() == wanted.keys()
-    assert [name for name in wanted if not torch.equal(found[name], wanted[name])] == []
-
-
 def test_killed_at_any_moment_it_ends_with_the_same_weights(
     preset: Path, dataset: Path, tmp_path: Path, undisturbed: dict[str, Tensor]
 ) -> None:
@@ -135,7 +115,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_weights(
         process.kill()
         finish(process, -signal.SIGKILL)
     finish(start(preset, dataset, run))
-    assert_same(state_of(run), undisturbed)
+    assert differing(run, undisturbed) == []
     steps = [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert steps == sorted(set(steps))
     assert {path.name for path in run.iterdir()} >= {"head", "grids", "run.json", "state"}
@@ -153,7 +133,7 @@ def test_sigterm_saves_and_is_told_as_such(
     assert "stopped by SIGTERM; the same command continues" in said
     assert f"stopped after step {steps_saved(run)}, state saved" in said
     assert "continues after step" in finish(start(preset, dataset, run, *rare))
-    assert_same(state_of(run), undisturbed)
+    assert differing(run, undisturbed) == []
 
 
 def descendants(process: int) -> dict[int, str]:
@@ -228,6 +208,29 @@ def test_a_process_that_dies_ends_the_others_in_one_line(
     finish(start(preset, dataset, run, *two))
 
 
+def test_where_torchrun_started_them_the_other_says_that_the_first_is_gone(
+    preset: Path, dataset: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        meet = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+    ranks = [
+        start(preset, dataset, run, RANK=rank, LOCAL_RANK=rank, WORLD_SIZE="2", **meet)
+        for rank in ("0", "1")
+    ]
+    wait_for(run, 2, ranks[0])
+    ranks[0].kill()
+    said = finish(ranks[1], 1)
+    (line,) = [one for one in said.splitlines() if one.startswith("error: ")]
+    assert line == (
+        "error: process 1: another process is gone; see what it said last; "
+        "the same command continues"
+    )
+    assert "Traceback" not in said
+    finish(ranks[0], -signal.SIGKILL)
+
+
 def test_a_full_disk_leaves_the_state_before_it(
     preset: Path, dataset: Path, tmp_path: Path, undisturbed: dict[str, Tensor]
 ) -> None:
@@ -249,7 +252,7 @@ def test_a_full_disk_leaves_the_state_before_it(
         assert "Traceback" not in fault["said"], fault
         # Once there is room, from where it was to the same end.
         assert fault["rerun"] == 0, fault
-        assert_same(state_of(tmp_path / f"run-{number}"), undisturbed)
+        assert differing(tmp_path / f"run-{number}", undisturbed) == []
 
 
 @pytest.mark.parametrize(
@@ -290,3 +293,16 @@ def test_a_run_has_one_owner(
     said = capfd.readouterr().err
     assert f"{run}: is being written by process {os.getpid()}" in said
     assert not (run / "metrics.jsonl").exists()
+
+
+def test_what_is_no_run_is_not_written_over(
+    preset: Path, dataset: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "notes"
+    other.mkdir()
+    (other / "report.json").write_text("{}")
+    for out in (dataset, other):
+        before = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
+        assert cli.main(["train", str(preset), "--data", str(dataset), "--out", str(out)]) == 2
+        assert "holds something else than a training run" in capfd.readouterr().err
+        assert {p: p.stat().st_mtime_ns for p in out.rglob("*") if p.is_file()} == before

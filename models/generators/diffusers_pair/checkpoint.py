@@ -6,7 +6,7 @@ A model is a folder in the layout of diffusers, or a hub id whose files were fet
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -65,9 +65,10 @@ class Checkpoint:
                 raise _missing(self.model, path)
         return files
 
-    def sha256(self) -> dict[str, str]:
+    def sha256(self, components: Sequence[str] | None = None) -> dict[str, str]:
         """The checksum of every file that is loaded, by its path in the model's folder."""
-        files = [path for component in self.components for path in self.files(component)]
+        wanted = self.components if components is None else components
+        files = [path for component in wanted for path in self.files(component)]
         sums = sha256_of(files)
         return {path.relative_to(self.folder).as_posix(): sums[path] for path in files}
 
@@ -87,8 +88,11 @@ class Checkpoint:
         raise _missing(self.model, folder / "*.safetensors")
 
 
-def find_checkpoint(model: str, revision: str) -> Checkpoint:
-    """The model in this folder, or under this hub id; a ValueError says how to get it."""
+def find_checkpoint(model: str, revision: str, setting: str = "stage.*.model") -> Checkpoint:
+    """The model in this folder, or under this hub id; a ValueError says how to get it.
+
+    `setting` is what a user corrects where it is neither.
+    """
     folder = Path(model)
     if folder.is_dir():
         if not (folder / INDEX).exists():
@@ -97,7 +101,7 @@ def find_checkpoint(model: str, revision: str) -> Checkpoint:
             )
         return Checkpoint(model, revision, folder)
     if folder.is_absolute() or model.startswith(".") or model.count("/") != 1:
-        raise ValueError(f"{model!r}: no such folder, and no hub id either; correct stage.*.model")
+        raise ValueError(f"{model!r}: no such folder, and no hub id either; correct {setting}")
     return _from_hub(model, revision)
 
 

@@ -106,9 +106,12 @@ def family_of(checkpoint: Checkpoint) -> Family:
     return FAMILIES[name]
 
 
-def encode_prompts(family: Family, pipeline: Any, prompts: list[str], tokens: int) -> Encoded:
-    """What a pipeline's text encoders make of prompts that fit into so many tokens."""
-    _check_length(getattr(pipeline, family.tokenizer), prompts, tokens)
+def encode_prompts(
+    family: Family, pipeline: Any, prompts: list[str], tokens: int, *, cut: bool = False
+) -> Encoded:
+    """What a pipeline's text encoders make of prompts that fit into so many tokens, or are cut."""
+    if not cut:
+        _check_length(getattr(pipeline, family.tokenizer), prompts, tokens)
     return family.encode(pipeline, prompts, tokens)
 
 
@@ -118,5 +121,6 @@ def _check_length(tokenizer: Any, prompts: Sequence[str], tokens: int) -> None:
             # A setting of the whole plan, so no other attempt and no other shard would do better.
             raise CannotGoOn(
                 f"prompt {prompt!r}: has {len(ids)} tokens, and {tokens} are read; plan into a new "
-                "folder with a larger --generator.text-tokens, or a shorter --dataset.prompt"
+                "folder with a larger --generator.text-tokens, a shorter --dataset.prompt, or "
+                "--generator.long-prompts cut"
             )

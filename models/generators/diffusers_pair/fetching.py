@@ -43,6 +43,15 @@ def fetch_files(model: str, revision: str, names: Sequence[str]) -> Fetched:
     raise ValueError(f"{model!r}: has no weights that transformers reads; name another model")
 
 
+def fetch_safetensors(model: str, revision: str, names: Sequence[str]) -> Fetched:
+    """Bring these files of a model into the hub's cache, and its weights in however many files."""
+    folder = _download(model, revision, {"allow_patterns": [*names, "*.safetensors"]})
+    if not list(folder.glob("*.safetensors")):
+        raise ValueError(f"{model!r}: has no weights in safetensors; name another model")
+    num_bytes = sum(path.stat().st_size for path in folder.iterdir())
+    return Fetched(model, folder.name, folder, num_bytes)
+
+
 def _download(model: str, revision: str, patterns: Mapping[str, Any]) -> Path:
     """The folder that holds the revision; errors as lines."""
     from huggingface_hub import snapshot_download

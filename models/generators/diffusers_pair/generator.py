@@ -14,12 +14,13 @@ import torch
 from models.generators.diffusers_pair.checkpoint import Checkpoint, find_checkpoint
 from models.generators.diffusers_pair.checksums import sha256_of
 from models.generators.diffusers_pair.families import Encoded, encode_prompts, family_of
-from models.generators.diffusers_pair.loading import Loader, Pipeline
+from models.generators.diffusers_pair.loading import Loader, Pipeline, is_off_midway
 from models.generators.diffusers_pair.local_copy import local_copy
 from models.generators.diffusers_pair.weight_files import num_elements
 from models.generators.generator import Pixels
-from schemas.config import DatasetConfig, DiffusersSettings
-from schemas.endings import CannotGoOn
+from schemas.config import DatasetConfig
+from schemas.endings import DoesNotFit
+from schemas.generator import DiffusersSettings
 from schemas.run import ModelIdentity
 from schemas.sample import STAGES, PlannedSample, Stage
 
@@ -27,6 +28,9 @@ from schemas.sample import STAGES, PlannedSample, Stage
 LEAST_BATCH = 2
 # Before the name of a LoRA's file, among the files of its model.
 _LORA = "lora/"
+# Before the names of the files of a UNet that is put in a model's place of it.
+_UNET = "swapped-unet/"
+_UNET_FILES = ("config.json", "diffusion_pytorch_model.safetensors")
 
 
 class DiffusersGenerator:
@@ -49,7 +53,7 @@ class DiffusersGenerator:
         """Load from a copy in this folder, made now where there is none."""
         for stage in self._stages:
             sums = models[stage].weights
-            own = {name: sums[name] for name in sums if not name.startswith(_LORA)}
+            own = {name: sums[name] for name in sums if not name.startswith((_LORA, _UNET))}
             self._copies[stage] = local_copy(self._found(stage), own, place)
 
     def load(self, stages: Sequence[Stage] | None = None) -> None:
@@ -64,7 +68,13 @@ class DiffusersGenerator:
         for stage in self._stages if stages is None else stages:
             checkpoint, lora = self._checkpoint(stage), self._lora(stage)
             try:
-                pipeline = loader.load(checkpoint, from_image=stage == "target", lora=lora)
+                pipeline = loader.load(
+                    checkpoint,
+                    from_image=stage == "target",
+                    lora=lora,
+                    unet=self._unet(stage),
+                    pndm=stage == "source" and self._settings.scheduler == "pndm",
+                )
             except torch.cuda.OutOfMemoryError:
                 raise ValueError(
                     f"stage.{stage}.model = {checkpoint.model!r}: too large for this GPU beside "
@@ -83,6 +93,10 @@ class DiffusersGenerator:
             lora = self._lora(stage)
             if lora:
                 sums[f"{_LORA}{lora.name}"] = sha256_of([lora])[lora]
+            unet = self._unet(stage)
+            if unet:
+                files = [unet / name for name in _UNET_FILES]
+                sums |= {f"{_UNET}{path.name}": sha for path, sha in sha256_of(files).items()}
             found[stage] = ModelIdentity(
                 model=checkpoint.model, revision=checkpoint.revision, weights=sums
             )
@@ -125,6 +139,23 @@ class DiffusersGenerator:
             "profile": self._settings.profile,
             "threads": self._settings.threads,
             "device": self._device,
+            **self._unusual(),
+            **self._other_samplers(),
+        }
+
+    def _other_samplers(self) -> dict[str, str]:
+        """Targets that are not sampled by what their model names."""
+        off = "target" in self._stages and is_off_midway(self._checkpoint("target"))
+        return {"target_scheduler": "ddim"} if off else {}
+
+    def _unusual(self) -> dict[str, str | int]:
+        """What is set otherwise than by default; before there was a choice, nobody noted it."""
+        chosen, default = self._settings, DiffusersSettings()
+        told = ("negative_prompt", "scheduler", "long_prompts")
+        return {
+            name: str(getattr(chosen, name))
+            for name in told
+            if getattr(chosen, name) != getattr(default, name)
         }
 
     def make(
@@ -142,7 +173,7 @@ class DiffusersGenerator:
                     made[stage] = self._pictures(stage, samples, source)
         except torch.cuda.OutOfMemoryError:
             # Every other batch would be too large as well.
-            raise CannotGoOn(_too_large(len(samples), self._size_px)) from None
+            raise DoesNotFit(_too_large(len(samples), self._size_px)) from None
         return made
 
     def _pictures(
@@ -177,7 +208,8 @@ class DiffusersGenerator:
         tokens = family.fixed_tokens or self._settings.tokens_read
         call = dict(self._read(pipeline, prompts, tokens))
         if family.negative and guidance > 1:
-            empty = self._read(pipeline, [""] * len(prompts), tokens)
+            against = [self._settings.negative_prompt] * len(prompts)
+            empty = self._read(pipeline, against, tokens)
             call |= {f"negative_{name}": value for name, value in empty.items()}
         if family.takes_tokens:
             call["max_sequence_length"] = tokens
@@ -187,11 +219,18 @@ class DiffusersGenerator:
         """What the text encoders make of prompts, once for all pipelines that read alike."""
         key = (pipeline.reads_like, tuple(prompts))
         if key not in self._encoded:
-            if any(prompts):
-                # The batch before is done with; the empty prompts come again.
-                wanted = (key[1], ("",) * len(prompts))
+            negative = (self._settings.negative_prompt,) * len(prompts)
+            if key[1] != negative:
+                # The batch before is done with; the negative prompts come again.
+                wanted = (key[1], negative)
                 self._encoded = {k: it for k, it in self._encoded.items() if k[1] in wanted}
-            self._encoded[key] = encode_prompts(pipeline.family, pipeline.run, prompts, tokens)
+            self._encoded[key] = encode_prompts(
+                pipeline.family,
+                pipeline.run,
+                prompts,
+                tokens,
+                cut=self._settings.long_prompts == "cut",
+            )
         return self._encoded[key]
 
     def _as_input(self, source: Pixels | None, count: int) -> npt.NDArray[np.float32]:
@@ -221,6 +260,18 @@ class DiffusersGenerator:
             raise ValueError(f"generator.lora = {str(file)!r}: no such .safetensors file")
         return file
 
+    def _unet(self, stage: Stage) -> Path | None:
+        if stage != "source" or self._settings.unet is None:
+            return None
+        folder = Path(self._settings.unet)
+        for name in _UNET_FILES:
+            if not (folder / name).is_file():
+                raise ValueError(
+                    f"generator.unet = {str(folder)!r}: has no {name}; name a UNet in diffusers' "
+                    "layout, such as relume guide's RUN/unet"
+                )
+        return folder
+
     def _check(self, stage: Stage, pipeline: Pipeline) -> None:
         """Refuse what the pipeline would ignore or round without a word."""
         guidance, multiple = self._stage[stage].guidance, 2 * pipeline.run.vae_scale_factor
@@ -228,6 +279,11 @@ class DiffusersGenerator:
             raise ValueError(
                 f"dataset.size_px = {self._size_px}: {self._stage[stage].model} makes multiples of "
                 f"{multiple} only"
+            )
+        if self._settings.negative_prompt and not pipeline.family.negative:
+            raise ValueError(
+                f"generator.negative_prompt = {self._settings.negative_prompt!r}: "
+                f"{pipeline.family.name} ignores it; leave it out"
             )
         denoiser = getattr(pipeline.run, pipeline.family.denoiser)
         if guidance and denoiser.config.get("guidance_embeds") is False:

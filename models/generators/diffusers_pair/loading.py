@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+import re
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,12 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 
+from models.adapters.folder import check_published
 from models.generators.diffusers_pair.checkpoint import Checkpoint, same_component
 from models.generators.diffusers_pair.checksums import sha256_of
 from models.generators.diffusers_pair.families import Family, family_of
 from models.quiet import quiet
-from schemas.config import DiffusersSettings
+from schemas.generator import DiffusersSettings
 
 _SHARED = ("vae", "text_encoder", "text_encoder_2", "text_encoder_3", "safety_checker")
 
@@ -36,8 +38,19 @@ class Loader:
     device: torch.device
     _loaded: list[tuple[Checkpoint, Any]] = field(default_factory=list)
 
-    def load(self, checkpoint: Checkpoint, *, from_image: bool, lora: Path | None) -> Pipeline:
-        """A pipeline of this model on the device, with a scheduler of its own."""
+    def load(
+        self,
+        checkpoint: Checkpoint,
+        *,
+        from_image: bool,
+        lora: Path | None,
+        unet: Path | None = None,
+        pndm: bool = False,
+    ) -> Pipeline:
+        """A pipeline of this model on the device, with a scheduler of its own.
+
+        `unet` takes the place of its own one, and PNDM that of its sampler.
+        """
         quiet()
         import diffusers
 
@@ -46,21 +59,30 @@ class Loader:
         for component in checkpoint.components:
             checkpoint.files(component)
         # A LoRA changes the denoiser in place: it may be nobody else's.
-        wanted = _SHARED if lora else (*_SHARED, family.denoiser)
+        own = lora is not None or unet is not None
+        wanted = _SHARED if own else (*_SHARED, family.denoiser)
+        parts = self._shared(checkpoint, wanted)
+        if unet is not None:
+            parts["unet"] = load_unet(unet, family, getattr(torch, self.settings.dtype))
         pipeline = getattr(diffusers, name).from_pretrained(
             checkpoint.folder,
             dtype=getattr(torch, self.settings.dtype),
             use_safetensors=True,
             local_files_only=True,
-            **self._shared(checkpoint, wanted),
+            **parts,
         )
+        if pndm:
+            use_pndm(pipeline, family)
+        if from_image and is_off_midway(checkpoint):
+            use_ddim(pipeline)
         pipeline.set_progress_bar_config(disable=True)
         if lora:
+            check_published(lora)
             add_lora(pipeline, family, lora, self.settings.lora_weight)
         pipeline.to(self.device)
         if self.settings.profile == "fast":
             compile_blocks(pipeline, family)
-        if not lora:
+        if not own:
             self._loaded.append((checkpoint, pipeline))
         return Pipeline(pipeline, family, _reads_like(checkpoint, pipeline))
 
@@ -81,6 +103,59 @@ def compile_blocks(pipeline: Any, family: Family) -> None:
             block.compile(fullgraph=True, dynamic=False)
 
 
+def load_unet(folder: Path, family: Family, dtype: torch.dtype) -> Any:
+    """A UNet in diffusers' layout; ValueError where it does not fill itself, or fits no UNet."""
+    from diffusers import UNet2DConditionModel
+
+    refused = f"generator.unet = {str(folder)!r}"
+    if family.denoiser != "unet":
+        raise ValueError(f"{refused}: {family.name} has a {family.denoiser}, no UNet; leave it out")
+    try:
+        unet, told = UNet2DConditionModel.from_pretrained(
+            folder,
+            dtype=dtype,
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
+        )
+    except (SafetensorError, OSError, ValueError, RuntimeError, KeyError) as error:
+        raise ValueError(f"{refused}: does not load: {_first_line(error)}") from error
+    # diffusers only warns, and fills them with random numbers.
+    missing = [*told["missing_keys"], *told["mismatched_keys"]]
+    if missing:
+        raise ValueError(f"{refused}: lacks {missing[0]!r} ({len(missing)} such tensors)")
+    return unet.eval()
+
+
+def use_pndm(pipeline: Any, family: Family) -> None:
+    """Sample as paper 3 does; ValueError where a family's noise is none of PNDM's."""
+    from diffusers import PNDMScheduler
+
+    if family.denoiser != "unet":
+        raise ValueError(
+            f"generator.scheduler = 'pndm': {family.name} is sampled otherwise; say 'checkpoint'"
+        )
+    pipeline.scheduler = PNDMScheduler.from_config(pipeline.scheduler.config, skip_prk_steps=True)
+
+
+def is_off_midway(checkpoint: Checkpoint) -> bool:
+    """Whether a model names a sampler that cannot begin midway, as making from a picture does.
+
+    PNDM's first steps are made for the beginning; elsewhere it stays a step behind to the end.
+    """
+    # A model that lacks one is refused, with its name, when it is loaded.
+    _, sampler = checkpoint.index.get("scheduler", ("", ""))
+    return bool(sampler == "PNDMScheduler")
+
+
+def use_ddim(pipeline: Any) -> None:
+    """Sample by DDIM along the model's own noise, which may begin anywhere."""
+    from diffusers import DDIMScheduler
+
+    # Its own default would clip latents, as if they were pixels.
+    pipeline.scheduler = DDIMScheduler.from_config(pipeline.scheduler.config, clip_sample=False)
+
+
 def add_lora(pipeline: Any, family: Family, file: Path, weight: float) -> None:
     """Put a LoRA beside the denoiser's own weights, which stay as they are."""
     where = {"weight_name": file.name, "local_files_only": True, "use_safetensors": True}
@@ -96,15 +171,24 @@ def add_lora(pipeline: Any, family: Family, file: Path, weight: float) -> None:
         raise ValueError(f"{refused}: does not fit: {_first_line(error)}; {mend}") from error
     if others:
         raise ValueError(f"{refused}: changes {others[0]!r} too; {mend}")
-    # diffusers only warns of layers that it finds no place for.
-    placed = _matrices(name for name, _ in getattr(pipeline, family.denoiser).named_parameters())
-    if placed != _matrices(names):
-        raise ValueError(f"{refused}: {placed} of its {_matrices(names)} matrices fit; {mend}")
+    # diffusers only warns of layers that it finds no place for, and of halves of a layer not even
+    # that: it gives them zeros.
+    parameters = getattr(pipeline, family.denoiser).named_parameters()
+    placed = {_plain_name(name) for name, _ in parameters if _MATRIX.search(name)}
+    given = {name.removeprefix(f"{family.denoiser}.") for name in names if _MATRIX.search(name)}
+    stray = sorted(placed ^ given)
+    if stray:
+        told = "has no place for" if stray[0] in given else "lacks"
+        raise ValueError(f"{refused}: {told} {stray[0]!r} ({len(stray)} do not match); {mend}")
     pipeline.set_adapters(pipeline.get_active_adapters(), [weight])
 
 
-def _matrices(names: Iterable[str]) -> int:
-    return sum(".lora_A." in name or ".lora_B." in name for name in names)
+# A matrix of a LoRA, and the name of its adapter, which files do not have.
+_MATRIX = re.compile(r"\.(lora_[AB])\.(?:[^.]+\.)?weight$")
+
+
+def _plain_name(name: str) -> str:
+    return _MATRIX.sub(r".\1.weight", name)
 
 
 def _first_line(error: Exception) -> str:

@@ -14,7 +14,8 @@ from models.generators.procedural.painter import (
     paint_teacher,
 )
 from models.generators.procedural.people import draw_people
-from schemas.config import DatasetConfig, ProceduralSettings
+from schemas.config import DatasetConfig
+from schemas.generator import ProceduralSettings
 from schemas.run import ModelIdentity
 from schemas.sample import PlannedSample, Stage
 

@@ -4,7 +4,7 @@
 relume.parts.tables = (() => {
   const { make, number, words, find, load } = relume;
   const { address } = relume.parts;
-  const PERCEIVED = "Words about people are a classifier's perception of a synthetic picture, not facts about anybody.";
+  const perceived = () => `Words about people are a classifier's perception of a ${relume.summary.photographs ? "photograph" : "synthetic picture"}, not facts about anybody.`;
 
   const percent = (share) => `${(100 * share).toFixed(1)} %`;
   const row = (label, value) => (value === null || value === undefined || value === "" ? null
@@ -73,7 +73,7 @@ relume.parts.tables = (() => {
     const view = find("audit-view");
     if (view.childElementCount) return;
     const parts = [make("h2", {}, relume.summary.audited.length ? "The audit" : "Counts")];
-    if (relume.summary.audited.length) parts.push(make("p", { className: "lead" }, PERCEIVED));
+    if (relume.summary.audited.length) parts.push(make("p", { className: "lead" }, perceived()));
     else parts.push(make("p", { className: "lead" }, "This gallery was made without an audit; give one with --audit to see what is in the pictures."));
     if (relume.summary.report) {
       try {
@@ -161,7 +161,7 @@ relume.parts.tables = (() => {
     scroll("Stages", make("table", {}, make("caption", {}, "How the pictures were made"),
       make("thead", {}, make("tr", {}, ...["Stage", "Model", "Revision", "Steps", "Guidance", "Strength"].map((word) => make("th", { scope: "col" }, word)))),
       make("tbody", {}, ...stages))),
-    make("p", {}, "Every picture is synthetic. ", PERCEIVED, summary.has_names ? " Names may be those of real people, out of IMDb's list; no picture is a photograph of anybody." : ""),
+    make("p", {}, summary.photographs ? "The pictures are photographs, read from a folder; whoever they show has rights in them. " : "Every picture is synthetic. ", perceived(), summary.has_names ? " Names may be those of real people, out of IMDb's list; no picture is a photograph of anybody." : ""),
     make("p", { className: "hint" }, "This folder loads nothing from a network and can be copied as it is."));
   }
 

@@ -39,7 +39,7 @@ from torchmetrics.functional.image import (
     peak_signal_noise_ratio,
     structural_similarity_index_measure,
 )
-from torchmetrics.functional.multimodal import clip_image_quality_assessment
+from torchmetrics.functional.multimodal import clip_image_quality_assessment, clip_score
 from torchmetrics.image.fid import FrechetInceptionDistance, NoTrainInceptionV3
 from torchmetrics.image.kid import poly_mmd
 from torchvision.transforms import Compose, InterpolationMode, Normalize, Resize, ToTensor
@@ -115,8 +115,10 @@ def lpips_of(out: Path, one: np.ndarray, other: np.ndarray, found: dict[str, np.
             found[f"lpips_{net}"] = model(a, b).flatten().numpy()
 
 
-def seen_by_clip(folder: str, pictures: np.ndarray, found: dict[str, np.ndarray]) -> None:
-    """CLIP-IQA with levels that are divided once; and as it is documented, twice."""
+def seen_by_clip(
+    folder: str, pictures: np.ndarray, prompts: list[str], found: dict[str, np.ndarray]
+) -> None:
+    """CLIP-IQA with levels that are divided once; and as it is documented, twice. CLIP-Score."""
     model, processor = CLIPModel.from_pretrained(folder), CLIPProcessor.from_pretrained(folder)
     # torchmetrics expects the embeddings themselves, which transformers 5 puts into an object.
     whole = model.get_image_features, model.get_text_features
@@ -128,6 +130,13 @@ def seen_by_clip(folder: str, pictures: np.ndarray, found: dict[str, np.ndarray]
             levels, lambda: (model.eval(), processor), data_range=data_range
         )
         found[f"clip_iqa_{name}"] = scores.numpy()
+    # It gives the mean of what it is given, so each picture by itself.
+    found["clip_score"] = np.array(
+        [
+            clip_score(one, prompt, lambda: (model.eval(), processor)).item()
+            for one, prompt in zip(tensor(pictures), prompts, strict=True)
+        ]
+    )
 
 
 def resizes(pictures: np.ndarray, found: dict[str, np.ndarray]) -> None:
@@ -155,7 +164,7 @@ def main(arrays: str, weights: str, clip: str, out: str) -> None:
         whole_fid(weights, given["many"], given["others"], told)
         distances(given["one"], given["other"], told)
         resizes(given["pictures"], found)
-        seen_by_clip(clip, given["small"], found)
+        seen_by_clip(clip, given["small"], given["prompts"].tolist(), found)
     lpips_of(folder, given["small"], given["small"][::-1].copy(), found)
     a, b = (tensor(each).double() for each in (given["small"], given["small"][::-1].copy()))
     _, places = structural_similarity_index_measure(

@@ -20,7 +20,7 @@ from metrics.kernels import kid, whole_kid
 from metrics.neighbours import precision_recall
 from metrics.psnr import psnr
 from metrics.ssim import ssim
-from models.features.clip import load_clip_iqa
+from models.features.clip import load_clip_iqa, load_clip_score
 from models.features.inception import Inception, load_inception
 from models.features.inception_layers import TAPS
 from models.features.lpips import Net, load_lpips
@@ -66,6 +66,10 @@ def beside(tmp_path_factory: pytest.TempPathFactory) -> Beside:
         "many": sources,
         "others": targets,
         "small": sources[:6],
+        # The last is of more tokens than are read.
+        "prompts": np.array(
+            [*(f"A portrait of Name Number{n}" for n in range(4)), "a cat", "a face " * 50]
+        ),
         "one": (rng.normal(size=(300, 24)) @ mixing).astype(np.float32),
         "other": (0.3 + rng.normal(size=(260, 24)) @ mixing * 0.9).astype(np.float32),
     }
@@ -153,6 +157,17 @@ def test_clip_iqa_in_the_right_range(beside: Beside) -> None:
     np.testing.assert_allclose(ours, beside.found["clip_iqa_once"], rtol=1e-4, atol=1e-6)
     # As documented, levels in 0..1 are divided by 255 again: pictures can no longer be told apart.
     assert np.ptp(ours) > 20 * np.ptp(beside.found["clip_iqa_twice"])
+
+
+def test_clip_score(beside: Beside) -> None:
+    network = load_clip_score(str(beside.clip))
+    shown = [network.prepared(picture) for picture in beside.given["small"]]
+    ours = network.of_prepared(shown, beside.given["prompts"].tolist())
+    assert ours[:, 1].tolist() == [0, 0, 0, 0, 0, 1]
+    assert ours[:, 0].max() > 10
+    np.testing.assert_allclose(ours[:5, 0], beside.found["clip_score"][:5], rtol=1e-4, atol=1e-3)
+    # Theirs is cut without an end token, and read at another place.
+    assert abs(ours[5, 0] - beside.found["clip_score"][5]) > 0.1
 
 
 def test_dinov2_sees_what_its_authors_show(beside: Beside) -> None:

@@ -129,6 +129,7 @@ def test_what_is_fetched_is_what_is_loaded() -> None:
         "dinov2": "facebook/dinov2-large",
         "cmmd": "openai/clip-vit-large-patch14-336",
         "clip_iqa": "openai/clip-vit-base-patch16",
+        "clip_score": "openai/clip-vit-large-patch14",
     }
     assert all("config.json" in one.files for one in kinds.values())
 

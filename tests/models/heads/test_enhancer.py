@@ -71,7 +71,7 @@ class Shifts(HeadNetwork):
         return pictures + 10 / 127.5
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     sizes=st.lists(st.tuples(st.integers(2, 9), st.integers(2, 9)), max_size=6),
     batch_size=st.integers(1, 3),

@@ -228,10 +228,14 @@ def test_weights_that_are_no_safetensors(saved: Path) -> None:
 
 
 def test_places_that_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "no such folder, and no hub id either" in refusal(tmp_path / "nowhere")
-    assert "no such folder, and no hub id either" in refusal("./user/head")
+    mend = "no such folder of a head; name the RUN/head that relume train made"
+    assert refusal(tmp_path / "nowhere") == f"{tmp_path}/nowhere: {mend}, or give a hub id"
+    assert refusal("./user/head").startswith(f"{Path.cwd()}/user/head: {mend}")
+    (tmp_path / "file").touch()
+    assert "is a file and no folder of a head; name" in refusal(tmp_path / "file")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
     told = refusal("user/head")
+    assert told.startswith(f"{Path.cwd()}/user/head: {mend}; if the hub's user/head is meant")
     assert "hf download user/head --revision main" in told
     assert str(tmp_path / "cache") in told
 

@@ -162,6 +162,14 @@ BAD: dict[str, tuple[Callable[[], bytes], str]] = {
     "text": (lambda: b"hello", "is no picture that Pillow knows"),
     "cut png": (lambda: as_file(NOISE)[:3000], "is damaged: .*; get it again"),
     "cut jpeg": (lambda: as_file(NOISE, "JPEG")[:900], "is damaged: .*; get it again"),
+    # These fail before there is an image: each decoder in a way of its own.
+    "cut webp": (lambda: as_file(NOISE, "WEBP")[:900], "is damaged: .*; get it again"),
+    "cut in its head": (lambda: as_file(NOISE, "JPEG")[:100], "is damaged: .*; get it again"),
+    "cut behind a frame": (lambda: as_file(NOISE, "GIF")[:-1] + b"!", "is damaged: .*; get it"),
+    "no width": (
+        lambda: as_file(NOISE, "TIFF").replace(b"\x00\x01\x04", b"\x00\x01\x05", 1),
+        "is damaged: .*; get it again",
+    ),
     "flipped": (
         lambda: as_file(NOISE)[:3000] + b"\x00\xff" + as_file(NOISE)[3002:],
         "is damaged: .*; get it again",

@@ -78,16 +78,25 @@ def test_it_runs_without_relume(kind: str, libraries: Path, tmp_path: Path) -> N
     for name in ("head.py", "config.json", "model.safetensors"):
         shutil.copy(tmp_path / "head" / name, alone / name)
     picture().save(alone / "given.png")
-    done = subprocess.run(
-        # Neither the site's packages nor this checkout.
-        [sys.executable, "-S", "-W", "error", "head.py", "given.png", "made.png"],
-        cwd=alone,
-        env={"PYTHONPATH": str(libraries), "PATH": os.environ["PATH"], "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
+
+    def run(*words: str) -> tuple[int, str]:
+        done = subprocess.run(
+            # Neither the site's packages nor this checkout.
+            [sys.executable, "-S", "-W", "error", "head.py", *words],
+            cwd=alone,
+            env={"PYTHONPATH": str(libraries), "PATH": os.environ["PATH"], "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.returncode, done.stderr
+
+    assert run("given.png", "made.png") == (0, "")
+    assert run("given.png", "given.png") == (1, "given.png: is there already; name another file\n")
+    (alone / "damaged.png").write_bytes(b"no picture")
+    code, told = run("damaged.png", "other.png")
+    assert (code, told.count("\n")) == (1, 1)
+    assert "damaged.png" in told
     made, ours = np.asarray(Image.open(alone / "made.png")), np.asarray(head(picture()))
     assert made.shape == (67, 81, 4)
     assert np.array_equal(made[..., 3], np.asarray(picture())[..., 3])

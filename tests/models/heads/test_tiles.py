@@ -110,7 +110,7 @@ def test_company_changes_nothing_but_the_last_digit() -> None:
         assert np.abs(enhance([picture])[0].astype(int) - made).max() <= 1
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data())
 def test_tiles_cover_everything_and_share_the_overlap(data: st.DataObject) -> None:
     step = data.draw(st.sampled_from([1, 2, 4, 32]))

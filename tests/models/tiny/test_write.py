@@ -47,12 +47,22 @@ def test_they_are_small_and_in_the_published_layout(tiny: Path) -> None:
     for kind in KINDS:
         files = [path for path in (tiny / kind).rglob("*") if path.is_file()]
         # DeepFace fixes the shapes of its five PyTorch models, so they have many tensors.
-        most = 5_000_000 if kind == "deepface-pytorch" else 1_300_000
+        # The widths of a scorer's MLP are fixed too.
+        larger = {"deepface-pytorch": 5_000_000, "facescore": 2_800_000, "imagereward": 2_800_000}
+        larger["hps"] = 2_600_000  # its heads have fixed widths
+        most = larger.get(kind, 1_300_000)
         assert sum(path.stat().st_size for path in files) < most, kind
         assert not [path for path in files if path.suffix == ".bin"], kind
         if kind.startswith("deepface"):
             assert {path.parent for path in files} == {tiny / kind / ".deepface" / "weights"}
-        elif kind not in ("flux-lora", "lpips", "inception", "dinov2", "clip"):
+        elif kind in ("facescore", "imagereward", "hps"):
+            wanted = {
+                "facescore": {"FS_model.pt", "med_config.json"},
+                "imagereward": {"ImageReward.pt", "med_config.json", "vocab.txt"},
+                "hps": {"HPS_v2.1_compressed.pt", "vocab.json", "merges.txt"},
+            }
+            assert {path.name for path in files} == wanted[kind]
+        elif kind not in ("flux-lora", "lpips", "inception", "dino", "dinov2", "clip", "llava"):
             assert (tiny / kind / "model_index.json").exists()
             assert (tiny / kind / "tokenizer" / "merges.txt").exists()
 

@@ -16,7 +16,8 @@ from models.generators.diffusers_pair.checkpoint import find_checkpoint, same_co
 from models.generators.diffusers_pair.checksums import sha256_of
 from models.generators.diffusers_pair.families import family_of
 from models.generators.diffusers_pair.loading import Loader
-from schemas.config import DatasetConfig, DiffusersSettings
+from schemas.config import DatasetConfig
+from schemas.generator import DiffusersSettings
 from schemas.sample import PlannedSample
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

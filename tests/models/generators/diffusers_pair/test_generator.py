@@ -74,6 +74,9 @@ def plain(config: DatasetConfig, name: str, stage: Stage, samples: Samples, **mo
     settings = config.stage[stage]
     pipeline = getattr(diffusers, name).from_pretrained(settings.model, dtype=torch.float32)
     pipeline.set_progress_bar_config(disable=True)
+    if "StableDiffusionImg2Img" in name:  # PNDM, its own sampler, cannot begin midway
+        noise = pipeline.scheduler.config
+        pipeline.scheduler = diffusers.DDIMScheduler.from_config(noise, clip_sample=False)
     pictures = pipeline(
         [sample.prompt for sample in samples],
         num_inference_steps=settings.steps,

@@ -55,7 +55,9 @@ def test_other_weights_are_loaded_beside(tiny: Path, tmp_path: Path, pair: Pair)
     [
         ("text encoder", "changes 'text_encoder.* too; use a LoRA of the transformer that was"),
         ("other blocks", "does not fit: Target modules .*; use a LoRA of the transformer"),
-        ("more blocks", r"14 of its 28 matrices fit; use a LoRA of the transformer"),
+        ("more blocks", r"has no place for '.*' \(14 do not match\); use a LoRA of the transf"),
+        ("half a layer", r"does not fit: '.*lora_B.weight'; use a LoRA of the transformer"),
+        ("a renamed half", r"does not fit: '.*lora_B.weight'; use a LoRA of the transformer"),
         ("other widths", "does not fit: .*; use a LoRA of the transformer"),
         ("no LoRA", "does not fit: Invalid LoRA checkpoint"),
         ("no weights", "does not fit: .*; use a LoRA of the transformer"),
@@ -68,7 +70,11 @@ def test_a_lora_that_does_not_fit(
     tensors = load_file(tiny / "flux-lora" / LORA)
     first = sorted(tensors)[0]
     others = {name.replace("blocks.0", "blocks.7"): one.clone() for name, one in tensors.items()}
+    half = next(name for name in sorted(tensors) if "lora_B" in name)
+    others_halves = {name: one for name, one in tensors.items() if name != half}
     changes = {
+        "half a layer": others_halves,
+        "a renamed half": others_halves | {half.replace("blocks.0", "blocks.7"): tensors[half]},
         "text encoder": {first.replace("transformer.", "text_encoder.", 1): tensors[first]},
         "other blocks": others,
         "more blocks": tensors | others,
