@@ -41,6 +41,7 @@ class Stopwatch:
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
         else:
+            _give_back_what_is_free()
             with contextlib.suppress(OSError):  # some containers forbid it; the peak is of the run
                 _CLEAR.write_text("5")
 
@@ -58,6 +59,12 @@ class Stopwatch:
     def _wait(self) -> None:
         if self._cuda:
             torch.cuda.synchronize()
+
+
+def _give_back_what_is_free() -> None:
+    """To the system: what the allocator keeps of earlier work would hide what later work takes."""
+    with contextlib.suppress(AttributeError):  # not every C library has it
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _gpu_energy(device: torch.device) -> Callable[[], float | None] | None:

@@ -8,7 +8,7 @@ import torch
 
 from metrics.intervals import median_interval
 from schemas.benchmark import BenchmarkSettings, Timing
-from schemas.endings import CannotGoOn
+from schemas.endings import CannotGoOn, DoesNotFit
 from tasks.benchmark_tables import Costs, benchmark_tables, savings
 from tasks.stopwatch import Stopwatch
 from tasks.time_pictures import time_row
@@ -50,6 +50,11 @@ def test_the_tables() -> None:
     costs = Costs(data_gpu_hours=3.0, training_gpu_hours=1.0)
     tables = benchmark_tables([*rows(), *rows(1024)], costs, "a GPU")
     assert tables[0].rows[-1][1] == "79.0 %"
+    # Each row's sizes together, as the teacher's are, not each size's rows.
+    assert [row[:2] for row in tables[1].rows[:4]] == [
+        *(("teacher", "512"), ("teacher", "1024"), ("source", "512"), ("source", "1024"))
+    ]
+    assert [row[0] for row in tables[1].rows[4::2]] == ["source + head", "head, on the device"]
     # A picture of the best batch saves 10 - 2.1 s.
     assert tables[2].rows[0][3] == f"{4 * 3600 / 7.9:,.0f}"
     assert tables[3].rows[1][3] == "22.718 s"
@@ -58,6 +63,8 @@ def test_the_tables() -> None:
     assert "--training-gpu-hours" in unknown[2].note
     slower = [timing("teacher", 1.0), *rows()[1:]]
     assert benchmark_tables(slower, costs, "x")[2].rows[0][3] == "never"
+    nothing_told = Costs(data_gpu_hours=None, training_gpu_hours=None)
+    assert benchmark_tables(slower, nothing_told, "x")[2].rows[0][3] == "never"
 
 
 def test_an_interval_of_the_median_covers_it() -> None:
@@ -81,7 +88,7 @@ class Clock:
     def work(self, batch: int) -> None:
         self.batches.append(batch)
         if batch > 4:
-            raise CannotGoOn("8 pictures of 64 px: too large for this GPU")
+            raise DoesNotFit("8 pictures of 64 px: too large for this GPU")
         # Two at once take as long as one, four as long as twice two.
         self.now += {1: 1.0, 2: 1.0, 4: 2.0}[batch]
 
@@ -111,9 +118,14 @@ def test_a_batch_that_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_peak_is_of_what_came_since() -> None:
+    """Though the process holds memory that earlier work has freed: the new would fit there."""
+    earlier = [np.ones(100_000, np.uint8) for _ in range(2_000)]
+    last = earlier.pop()
+    earlier.clear()
+
     watch = Stopwatch(torch.device("cpu"))
     watch.forget_peak()
     before = watch.peak_bytes()
     held = np.ones(100_000_000, np.uint8)
     assert watch.peak_bytes() > before + 80_000_000
-    assert held.sum() == 100_000_000
+    assert (held.sum(), last.sum()) == (100_000_000, 100_000)
