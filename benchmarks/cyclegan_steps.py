@@ -22,6 +22,7 @@ from benchmarks.heads_forward import plain
 from benchmarks.plain_cyclegan import PlainCycleGan
 from models.heads.junyanz import load_discriminator, load_generator
 from schemas.train import TrainConfig, train_config
+from tasks.freed_memory import keep_freed_memory
 from tasks.learners import CycleLearner
 from tasks.ranks import Ranks
 
@@ -56,6 +57,7 @@ def step_of(kind: str, weights: Path | None) -> Step:
     """What takes a step, by what is measured."""
     ours = learner("bfloat16" if kind == "bfloat16" else "float32", weights)
     if kind != "plain":
+        keep_freed_memory()  # as a training does
         return lambda source, target: {
             name: float(loss) for name, loss in ours.step(source, target, 1).items()
         }

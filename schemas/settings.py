@@ -16,12 +16,16 @@ import json
 import textwrap
 import tomllib
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, TypeVar, dataclass_transform
 
 from annotated_types import Ge, Gt, MinLen
 
 from schemas.mistakes import every_mistake, out_of_range, rules_of
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 Settings = TypeVar("Settings")
 
@@ -68,17 +72,26 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 def resolve(cls: type[Settings], tables: Mapping[str, Any], origin: str) -> Settings:
     """Settings of this class out of parsed TOML or JSON; a ValueError lists every mistake."""
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
     # Strict JSON takes arrays as tuples and whole numbers as floats, as users write them in TOML.
     # TOML knows dates, which no setting is.
     text = json.dumps(tables, default=lambda value: {type(value).__name__: str(value)})
+    reader: TypeAdapter[Settings] = _reader_of(cls)  # type: ignore[arg-type]
     try:
-        return TypeAdapter(cls).validate_json(text)
+        return reader.validate_json(text)
     except ValidationError:
         mistakes = every_mistake(cls, json.loads(text))
         count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
         raise ValueError("\n  ".join([f"{origin}: {count}", *mistakes])) from None
+
+
+@cache
+def _reader_of(cls: Any) -> TypeAdapter[Any]:
+    # Once for each class, as making one takes longer than to read many records by it.
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(cls)
 
 
 def as_plain(settings: Any) -> dict[str, Any]:

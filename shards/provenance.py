@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -13,8 +14,12 @@ ROOMS = ("workflows", "cluster", "slurm", "tasks", "models", "metrics", "shards"
 LIBRARIES = ("numpy", "pillow", "pyarrow", "pandas", "torch", "diffusers", "transformers")
 
 
+@cache
 def code_version() -> str:
-    """A hash of the source files, since a submitted working folder has no .git."""
+    """A hash of the source files, since a submitted working folder has no .git.
+
+    Read once: a process runs what it has loaded, whatever its files become.
+    """
     digest = hashlib.sha256()
     for room in ROOMS:
         for path in sorted((ROOT / room).rglob("*.py")):
@@ -25,7 +30,12 @@ def code_version() -> str:
 
 def library_versions() -> dict[str, str]:
     """Versions of Python and of the installed libraries that can change bytes."""
-    found = {"python": platform.python_version()}
+    return {"python": platform.python_version(), **_installed()}
+
+
+@cache
+def _installed() -> dict[str, str]:
+    found = {}
     for library in LIBRARIES:
         try:
             found[library] = version(library)

@@ -44,15 +44,16 @@ class Learner(ABC):
     def step(self, sources: Tensor, targets: Tensor, parts: int) -> Losses:
         """One step on pictures (N, 3, H, W) in -1..1, worked out in parts; the losses' means."""
         found: dict[str, list[Tensor]] = {}
+        norms: Losses = {}
         pieces = list(zip(sources.chunk(parts), targets.chunk(parts), strict=True))
         for name, losses in self._phases(pieces):
             for loss in losses:
-                # Each part's share of the mean over the batch.
+                # Each piece's share of the mean over the batch.
                 torch.autograd.backward(loss.pop("objective") / parts)
                 for key, value in loss.items():
                     found.setdefault(key, []).append(value.detach())
-            found[f"gradient {name}"] = [self._apply(name)]
-        return {key: torch.stack(values).mean() for key, values in found.items()}
+            norms[f"gradient {name}"] = self._apply(name)
+        return {key: torch.stack(values).sum() / parts for key, values in found.items()} | norms
 
     @abstractmethod
     def _phases(
@@ -60,7 +61,8 @@ class Learner(ABC):
     ) -> Iterator[tuple[str, Iterable[Losses]]]:
         """The phases of a step: which optimiser, and the losses of each piece as they are needed.
 
-        The loss named `objective` is what is minimised.
+        The loss named `objective` is what is minimised. A piece may give several, which are summed:
+        each goes back, and its memory is free, before the next is asked for.
         """
 
     def _add(self, optimiser: str, **networks: nn.Module) -> None:

@@ -12,7 +12,6 @@ from models.heads.build import build_discriminator, build_network
 from models.heads.image_pool import ImagePool
 from models.heads.losses import (
     CycleLoss,
-    cycle_difference,
     discriminator_loss,
     l1,
     paired_loss,
@@ -132,49 +131,45 @@ class CycleLearner(Learner):
     def _phases(
         self, pieces: list[tuple[Tensor, Tensor]]
     ) -> Iterator[tuple[str, Iterable[Losses]]]:
-        made: list[tuple[Tensor, Tensor]] = []
+        made: list[Tensor] = []
+        # One way after the other: memory need not hold what both keep for going back.
+        ways = [
+            way
+            for source, target in pieces
+            for way in ((source, target, "target"), (target, source, "source"))
+        ]
         with frozen(self.networks["judge_target"], self.networks["judge_source"]):
-            yield "generators", (self._generators(*piece, made) for piece in pieces)
+            yield "generators", (self._generators(*way, made) for way in ways)
         yield (
             "judges",
-            (self._judges(*piece, *outputs) for piece, outputs in zip(pieces, made, strict=True)),
+            (self._judge(*way[1:], output) for way, output in zip(ways, made, strict=True)),
         )
 
-    def _generators(
-        self, source: Tensor, target: Tensor, made: list[tuple[Tensor, Tensor]]
-    ) -> Losses:
-        run, weights = self._run, self._objective
+    def _generators(self, begin: Tensor, real: Tensor, side: str, made: list[Tensor]) -> Losses:
+        """The loss of pictures that are made to look like one side's, and go back."""
+        there = self._run[f"to_{side}"]
+        back = self._run["to_source" if side == "target" else "to_target"]
+        weights, identity = self._objective, None
         with autocast(self._config.numerics, self._device):
             if weights.lambda_identity:
                 # One call for both is the same function, and faster.
-                as_target, same_target = run["to_target"](torch.cat([source, target])).chunk(2)
-                as_source, same_source = run["to_source"](torch.cat([target, source])).chunk(2)
-                identity = l1(same_target, target) + l1(same_source, source)
+                output, same = there(torch.cat([begin, real])).chunk(2)
+                identity = l1(same, real)
             else:
-                as_target, as_source = run["to_target"](source), run["to_source"](target)
-                identity = None
-            back = run["to_source"](as_target), run["to_target"](as_source)
-            loss = CycleLoss(
-                gan_target=scored_real(run["judge_target"](as_target)),
-                gan_source=scored_real(run["judge_source"](as_source)),
-                cycle=cycle_difference(source, back[0], target, back[1]),
-                identity=identity,
-            )
-        made.append((as_target.detach(), as_source.detach()))
+                output = there(begin)
+            gan = scored_real(self._run[f"judge_{side}"](output))
+            loss = CycleLoss(gan, cycle=l1(back(output), begin), identity=identity)
+        made.append(output.detach())
         total = loss.total(weights.lambda_cycle, weights.lambda_identity)
-        parts = {name: value for name, value in loss._asdict().items() if value is not None}
-        return {"objective": total, "loss": total, **parts}
+        told = {"objective": total, "loss": total, f"gan_{side}": gan, "cycle": loss.cycle}
+        return told if identity is None else {**told, "identity": identity}
 
-    def _judges(
-        self, source: Tensor, target: Tensor, as_target: Tensor, as_source: Tensor
-    ) -> Losses:
-        losses: Losses = {}
-        for side, real, made in (("target", target, as_target), ("source", source, as_source)):
-            shown = self.pools[side].exchange(made)
-            with autocast(self._config.numerics, self._device):
-                scores = self._run[f"judge_{side}"](torch.cat([real, shown]))
-                losses[f"judge_{side}"] = discriminator_loss(*scores.chunk(2))
-        return {"objective": losses["judge_target"] + losses["judge_source"], **losses}
+    def _judge(self, real: Tensor, side: str, made: Tensor) -> Losses:
+        shown = self.pools[side].exchange(made)
+        with autocast(self._config.numerics, self._device):
+            scores = self._run[f"judge_{side}"](torch.cat([real, shown]))
+            loss = discriminator_loss(*scores.chunk(2))
+        return {"objective": loss, f"judge_{side}": loss}
 
 
 def build_learner(

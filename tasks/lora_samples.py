@@ -95,6 +95,10 @@ class LoraSamples:
         """The samples that are learned from."""
         return [one.id(sample) for one in self.portions for sample in range(len(one))]
 
+    def texts(self) -> list[str]:
+        """Their texts, in the same order."""
+        return [text for one in self.portions for text in one.texts]
+
     def shards(self) -> list[str]:
         """The shards that hold them."""
         reader = self._train[0]

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import torch
 
+from tasks.freed_memory import give_back_freed_memory
+
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
@@ -41,7 +43,7 @@ class Stopwatch:
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
         else:
-            _give_back_what_is_free()
+            give_back_freed_memory()  # later work would fit into it, and seem to take none
             with contextlib.suppress(OSError):  # some containers forbid it; the peak is of the run
                 _CLEAR.write_text("5")
 
@@ -59,12 +61,6 @@ class Stopwatch:
     def _wait(self) -> None:
         if self._cuda:
             torch.cuda.synchronize()
-
-
-def _give_back_what_is_free() -> None:
-    """To the system: what the allocator keeps of earlier work would hide what later work takes."""
-    with contextlib.suppress(AttributeError):  # not every C library has it
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _gpu_energy(device: torch.device) -> Callable[[], float | None] | None:

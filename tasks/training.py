@@ -30,6 +30,7 @@ from schemas.training import (
 )
 from tasks.course import Batch, Job, Leg, Position, Stop
 from tasks.device_clock import DEVICE_S, DeviceClock
+from tasks.freed_memory import keep_freed_memory
 from tasks.ranks import Ranks, device_of
 from tasks.training_interval import Interval, diverged
 from tasks.training_log import TrainingLog
@@ -65,6 +66,8 @@ class Training:
         self._job, self._settings, self._ranks, self._stop = job, job.settings, ranks, stop
         self._device = device_of(self._settings.numerics.device, ranks)
         torch.set_num_threads(self._settings.numerics.threads)
+        if self._device.type == "cpu":
+            keep_freed_memory()
         torch.manual_seed(self._settings.seed + ranks.rank)
         self.course = job.course(ranks, self._device)
         self._state = StateFolder(job.run, ranks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -48,6 +49,7 @@ class RunLoraTraining(RunTraining):
         # The base class by name: a slotted dataclass is made anew, which super() does not know.
         RunTraining.agree(self, processes, console)
         samples, asked = self.job().samples(Ranks()), self.config.data.images
+        self._say_what_is_cut(samples.texts(), console)
         there = len(samples.ids())
         if asked is not None and there < asked:
             console.warn(f"data.images asks for {asked:,} pictures, and {there:,} can be learned")
@@ -58,3 +60,14 @@ class RunLoraTraining(RunTraining):
             how = done.get(self.config.data.no_text, "not among those that are learned")
             pictures = counted(sum(missing.values()), "picture")
             console.warn(f"{pictures} of train have no text ({told}): {how}")
+
+    def _say_what_is_cut(self, texts: Sequence[str], console: Console) -> None:
+        from models.captioner.clip_length import MOST_TOKENS, ClipLength, clip_tokenizer_folder
+        from models.stable_diffusion.parts import find_parts
+
+        model = find_parts(self.config.model, self.config.revision, "lora.model").folder
+        lengths = ClipLength(clip_tokenizer_folder(str(model)))(texts)
+        cut = sum(length > MOST_TOKENS for length in lengths)
+        if cut:
+            told = f"{cut:,} of {counted(len(texts), 'text')} have more than {MOST_TOKENS} tokens"
+            console.warn(f"{told}: their ends are not learned")

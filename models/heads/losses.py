@@ -25,16 +25,18 @@ class PairedLoss(NamedTuple):
 
 
 class CycleLoss(NamedTuple):
-    """Eq. 3, the generators' side, and the identity loss that Eq. 3 does not have."""
+    """What the generators minimise on the way from one side to the other and back.
 
-    gan_target: Tensor
-    gan_source: Tensor
+    Eq. 3 is the sum of both ways', as Eq. 2 is of both `cycle`. It has no identity loss.
+    """
+
+    gan: Tensor
     cycle: Tensor
     identity: Tensor | None
 
     def total(self, lambda_cycle: float, lambda_identity: float = 0.0) -> Tensor:
         """Their weighted sum; the identity loss has a weight of its own, 0 as in Eq. 3."""
-        total = self.gan_target + self.gan_source + lambda_cycle * self.cycle
+        total = self.gan + lambda_cycle * self.cycle
         return total if self.identity is None else total + lambda_identity * self.identity
 
 
@@ -75,10 +77,3 @@ def scored_made(scores: Tensor) -> Tensor:
 def discriminator_loss(on_real: Tensor, on_made: Tensor) -> Tensor:
     """What a discriminator minimises; halved, so that it learns at half the generators' pace."""
     return 0.5 * (scored_real(on_real) + scored_made(on_made))
-
-
-def cycle_difference(
-    source: Tensor, source_back: Tensor, target: Tensor, target_back: Tensor
-) -> Tensor:
-    """Eq. 2: |F(G(x)) - x| + |G(F(y)) - y|."""
-    return l1(source_back, source) + l1(target_back, target)

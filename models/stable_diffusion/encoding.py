@@ -3,27 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from models.heads.enhancer import to_levels, to_unit
+from models.heads.enhancer import to_unit
 from models.stable_diffusion.noise import seeded_noise
 from models.stable_diffusion.parts import Parts
-
-
-@dataclass(frozen=True, slots=True)
-class EncodedPrompts:
-    """Text states (N, 77, D) and which prompts were longer than what is read."""
-
-    states: Tensor
-    cut: tuple[bool, ...]
-
-    @property
-    def num_cut(self) -> int:
-        """Prompts whose end is not read."""
-        return sum(self.cut)
 
 
 @torch.no_grad()
@@ -48,24 +34,6 @@ def encode_spread(parts: Parts, levels: Tensor) -> Tensor:
     # The mean of its normal distribution is its mode.
     both: Tensor = torch.stack([told.mean.float(), told.std.float()], 1)
     return both * float(parts.vae.config.scaling_factor)
-
-
-@torch.no_grad()
-def decode_latents(parts: Parts, latents: Tensor) -> Tensor:
-    """Levels 0..255 (N, 3, H, W), uint8, of scaled latents."""
-    plain = latents.to(parts.vae.device, parts.vae.dtype) / parts.vae.config.scaling_factor
-    return to_levels(parts.vae.decode(plain).sample)
-
-
-def count_cut(parts: Parts, prompts: Sequence[str]) -> tuple[bool, ...]:
-    """Which prompts have more tokens than the text encoder reads, its two marks included."""
-    ids = parts.tokenizer(list(prompts), truncation=False).input_ids
-    return tuple(len(one) > parts.text_length for one in ids)
-
-
-def encode_prompts(parts: Parts, prompts: Sequence[str]) -> EncodedPrompts:
-    """The text states of prompts, and which of them were cut."""
-    return EncodedPrompts(text_states(parts, prompts), count_cut(parts, prompts))
 
 
 @torch.no_grad()

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from models.heads.losses import (
     CycleLoss,
-    cycle_difference,
     discriminator_loss,
     gradient_difference,
     l1,
@@ -57,16 +56,24 @@ def test_equation_1() -> None:
     assert sum(map(float, other)) == pytest.approx(float((X - Z).abs().mean()) + 0.5, abs=1e-6)
 
 
-def test_equations_2_and_3() -> None:
-    cycle = cycle_difference(X, Y, Z, W)
+def test_equations_2_and_3_are_sums_of_both_ways() -> None:
+    """X goes and comes back as Y, Z as W."""
+    ways = [
+        CycleLoss(torch.tensor(0.5), cycle=l1(Y, X), identity=None),
+        CycleLoss(torch.tensor(0.25), cycle=l1(W, Z), identity=None),
+    ]
     described = np.abs((Y - X).numpy()).mean() + np.abs((W - Z).numpy()).mean()
-    assert float(cycle) == pytest.approx(described, abs=1e-6)
-    parts = CycleLoss(torch.tensor(0.5), torch.tensor(0.25), cycle, None)
-    assert float(parts.total(2.0)) == pytest.approx(0.75 + 2 * described, abs=1e-6)
-    assert float(parts.total(2.0, 7.0)) == float(parts.total(2.0))
-    with_identity = parts._replace(identity=l1(X, Z))
-    assert float(with_identity.total(2.0)) == pytest.approx(float(parts.total(2.0)))
-    added = float(with_identity.total(2.0, 0.5) - parts.total(2.0))
+    assert sum(float(way.cycle) for way in ways) == pytest.approx(described, abs=1e-6)
+    total = sum(float(way.total(2.0)) for way in ways)
+    assert total == pytest.approx(0.75 + 2 * described, abs=1e-6)
+
+
+def test_identity_has_a_weight_of_its_own() -> None:
+    without = CycleLoss(torch.tensor(0.5), cycle=l1(Y, X), identity=None)
+    assert float(without.total(2.0, 7.0)) == float(without.total(2.0))
+    within = without._replace(identity=l1(X, Z))
+    assert float(within.total(2.0)) == pytest.approx(float(without.total(2.0)))
+    added = float(within.total(2.0, 0.5) - without.total(2.0))
     assert added == pytest.approx(0.5 * float((X - Z).abs().mean()), abs=1e-6)
 
 
