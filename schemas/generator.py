@@ -38,7 +38,7 @@ class DiffusersSettings:
     profile: Literal["exact", "fast"] = "exact"
     """fast compiles the repeated blocks and reads at most 64 tokens: other bytes, sooner"""
     lora: Annotated[str | None, FILLED] = None
-    """file of a LoRA for the source's model"""
+    """a LoRA for the source's model: its file, or a folder such as relume lora's RUN/adapter"""
     lora_weight: Annotated[float, Gt(0), Le(4)] = 1.0
     """how much of the LoRA is added"""
     unet: Annotated[str | None, FILLED] = None

@@ -19,7 +19,7 @@ from schemas.settings import (
     settings,
     tagged,
 )
-from schemas.train import NumericsSettings, RecordSettings
+from schemas.train import RecordSettings
 
 SECTION = "guide"
 
@@ -122,15 +122,6 @@ class GuideNumericsSettings:
     """threads of the processor per process; another number may give other digits there"""
     device: Literal["auto", "cuda", "cpu"] = "auto"
     """where to train; auto takes GPUs where there are some"""
-
-    def for_the_trainer(self) -> NumericsSettings:
-        """What the trainer itself has to know of them."""
-        return NumericsSettings(
-            precision=self.precision,
-            channels_last=False,
-            threads=self.threads,
-            device=self.device,
-        )
 
 
 @settings

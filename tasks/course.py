@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from schemas.train import NumericsSettings, RecordSettings
+from schemas.train import RecordSettings
 from schemas.training import TrainingRecord
 from tasks.ranks import Ranks
 
@@ -33,6 +33,22 @@ class Position:
     images_seen: int
 
 
+class Numerics(Protocol):
+    """How the networks of a job calculate, and where."""
+
+    @property
+    def precision(self) -> str:
+        """The number format of the inner work."""
+
+    @property
+    def threads(self) -> int:
+        """Of this process on a processor."""
+
+    @property
+    def device(self) -> str:
+        """auto, cuda or cpu."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainerSettings:
     """What the trainer itself has to know of a job's settings."""
@@ -40,12 +56,24 @@ class TrainerSettings:
     section: str
     """the section of the preset that they stand in, for errors: train"""
     seed: int
-    numerics: NumericsSettings
+    numerics: Numerics
     record: RecordSettings
     max_gradient_norm: float
     """beyond it a gradient stops the run"""
     patience: int | None
     """measurements without a better one after which it ends"""
+
+    @classmethod
+    def of(cls, section: str, config: Any) -> TrainerSettings:
+        """Of a preset of heads, adapters, scorers or guidance: all have these names."""
+        return cls(
+            section=section,
+            seed=config.seed,
+            numerics=config.numerics,
+            record=config.record,
+            max_gradient_norm=config.optimiser.max_gradient_norm,
+            patience=config.validation.patience,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

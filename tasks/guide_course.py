@@ -51,14 +51,7 @@ class GuideJob(Job):
     @property
     def settings(self) -> TrainerSettings:
         """What the trainer has to know."""
-        return TrainerSettings(
-            section="guide",
-            seed=self.config.seed,
-            numerics=self.config.numerics.for_the_trainer(),
-            record=self.config.record,
-            max_gradient_norm=self.config.optimiser.max_gradient_norm,
-            patience=self.config.validation.patience,
-        )
+        return TrainerSettings.of("guide", self.config)
 
     def course(self, ranks: Ranks, device: torch.device) -> GuideCourse:
         """What one process learns."""

@@ -50,12 +50,20 @@ def sheet(before: Picture, after: Picture, prompts: Sequence[str]) -> Image.Imag
     write.text((width + 2 * _GAP_PX, line // 2), "with it", _INK, font)
     for number, prompt in enumerate(prompts):
         top = 2 * line + number * band
-        write.text((_GAP_PX, top), prompt, _INK, font)
+        write.text((_GAP_PX, top), _fitting(prompt, font, drawn.width - 2 * _GAP_PX), _INK, font)
         part = slice(number * height, (number + 1) * height)
         for column, pictures in enumerate((before, after)):
             corner = (_GAP_PX + column * (width + _GAP_PX), top + line + line // 2)
             drawn.paste(Image.fromarray(pictures[part]), corner)
     return drawn
+
+
+def _fitting(text: str, font: Any, width_px: int) -> str:
+    """As much of a line as fits, and that it goes on."""
+    if font.getlength(text) <= width_px:
+        return text
+    fits = [end for end in range(len(text)) if font.getlength(f"{text[:end]}…") <= width_px]
+    return f"{text[: max(fits, default=0)].rstrip()}…"
 
 
 def _pipeline(parts: Parts) -> Any:

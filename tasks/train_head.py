@@ -44,14 +44,7 @@ class TrainJob(Job):
     @property
     def settings(self) -> TrainerSettings:
         """What the trainer has to know."""
-        return TrainerSettings(
-            section="train",
-            seed=self.config.seed,
-            numerics=self.config.numerics,
-            record=self.config.record,
-            max_gradient_norm=self.config.optimiser.max_gradient_norm,
-            patience=self.config.validation.patience,
-        )
+        return TrainerSettings.of("train", self.config)
 
     def course(self, ranks: Ranks, device: torch.device) -> HeadCourse:
         """What one process learns."""

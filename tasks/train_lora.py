@@ -14,7 +14,6 @@ from models.stable_diffusion.parts import Parts, find_parts, identity_of, load_p
 from schemas.lora import LoraConfig
 from schemas.seeds import stable_hash
 from schemas.settings import as_plain, fingerprint
-from schemas.train import NumericsSettings
 from schemas.training import TrainingRecord
 from tasks.course import Course, Job, Leg, Losses, Measured, Position, TrainerSettings
 from tasks.held_out import HeldOut
@@ -51,19 +50,7 @@ class LoraJob(Job):
     @property
     def settings(self) -> TrainerSettings:
         """What the trainer has to know."""
-        numerics = self.config.numerics
-        return TrainerSettings(
-            section="lora",
-            seed=self.config.seed,
-            numerics=NumericsSettings(
-                precision="float32" if numerics.precision == "float32" else "bfloat16",
-                threads=numerics.threads,
-                device=numerics.device,
-            ),
-            record=self.config.record,
-            max_gradient_norm=self.config.optimiser.max_gradient_norm,
-            patience=self.config.validation.patience,
-        )
+        return TrainerSettings.of("lora", self.config)
 
     def course(self, ranks: Ranks, device: torch.device) -> LoraCourse:
         """What one process learns."""

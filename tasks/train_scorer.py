@@ -50,14 +50,7 @@ class ScoreJob(Job):
     @property
     def settings(self) -> TrainerSettings:
         """What the trainer has to know."""
-        return TrainerSettings(
-            section=SCORE_SECTION,
-            seed=self.config.seed,
-            numerics=self.config.numerics,
-            record=self.config.record,
-            max_gradient_norm=self.config.optimiser.max_gradient_norm,
-            patience=self.config.validation.patience,
-        )
+        return TrainerSettings.of(SCORE_SECTION, self.config)
 
     def course(self, ranks: Ranks, device: torch.device) -> ScoreCourse:
         """What one process learns."""

@@ -77,7 +77,8 @@ class Console:
         for number, column in enumerate(columns):
             drawn.add_column(column, justify="right" if number else "left", overflow="fold")
         for row in rows:
-            drawn.add_row(*(_plain(str(cell)) for cell in row))
+            # A name may have a line break, and would seem to be two rows.
+            drawn.add_row(*(_plain(str(cell).replace("\n", "\\n")) for cell in row))
         self._out.print(drawn)
 
     @contextmanager

@@ -62,6 +62,13 @@ def test_results_and_the_rest_are_apart(capsys: pytest.CaptureFixture[str]) -> N
     assert said.err == "a note\nwarning: look\n"
 
 
+def test_a_row_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    Console().table(("picture", "score"), [("two\nlines.png", 1), ("b.png", 2)])
+    _, first, second = capsys.readouterr().out.splitlines()
+    assert first.split() == [r"two\nlines.png", "1"]
+    assert second.split() == ["b.png", "2"]
+
+
 def test_long_lines_are_not_broken_in_a_log(capsys: pytest.CaptureFixture[str]) -> None:
     Console().error("x" * 500)
     assert capsys.readouterr().err == f"error: {'x' * 500}\n"

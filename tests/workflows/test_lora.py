@@ -13,9 +13,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from models.captioner import clip_length
 from models.tiny.write import write
 from schemas.lora import lora_config
 from shards.plan import read_plan
+from tasks.ranks import Ranks
 from tests.presets import LORA
 from workflows import cli
 from workflows.console import Console
@@ -220,3 +222,22 @@ def test_fewer_pictures_than_asked_for_are_told(
     assert told is not None
     train = [one for one in read_plan(generated)["split"].to_pylist() if one == "train"]
     assert int(told[1]) == len(train)
+
+
+def test_texts_whose_end_is_not_learned_are_counted(
+    preset: Path,
+    finished: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config, run = lora_config(preset, {}), tmp_path / "run"
+    work = RunLoraTraining(config=config, dataset=finished, captions=None, run=run)
+    work.agree(1, Console())
+    assert "tokens" not in capsys.readouterr().err
+    texts = work.job().samples(Ranks()).texts()
+    # The tokens that begin and end a text alone.
+    monkeypatch.setattr(clip_length, "MOST_TOKENS", 2)
+    work.agree(1, Console())
+    told = f"{len(texts)} of {len(texts)} texts have more than 2 tokens: their ends are not learned"
+    assert told in capsys.readouterr().err

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from models.adapters.lora_files import DIFFUSERS
 from models.generators.diffusers_pair.checkpoint import Checkpoint, find_checkpoint
 from models.generators.diffusers_pair.checksums import sha256_of
 from models.generators.diffusers_pair.families import Encoded, encode_prompts, family_of
@@ -24,7 +25,7 @@ from schemas.generator import DiffusersSettings
 from schemas.run import ModelIdentity
 from schemas.sample import STAGES, PlannedSample, Stage
 
-# A picture made alone has other bytes than the same picture in company.
+# Fewer are not advised: a picture made alone has other bytes than the same picture in company.
 LEAST_BATCH = 2
 # Before the name of a LoRA's file, among the files of its model.
 _LORA = "lora/"
@@ -254,7 +255,8 @@ class DiffusersGenerator:
     def _lora(self, stage: Stage) -> Path | None:
         if stage != "source" or self._settings.lora is None:
             return None
-        file = Path(self._settings.lora)
+        given = Path(self._settings.lora)
+        file = given / DIFFUSERS if given.is_dir() else given
         # No other kind is read: nothing is unpickled from a file that a stranger made.
         if not file.is_file() or file.suffix != ".safetensors":
             raise ValueError(f"generator.lora = {str(file)!r}: no such .safetensors file")

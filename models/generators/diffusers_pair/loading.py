@@ -12,6 +12,7 @@ import torch
 from safetensors import SafetensorError
 
 from models.adapters.folder import check_published
+from models.adapters.lora_files import DIFFUSERS, KOHYA
 from models.generators.diffusers_pair.checkpoint import Checkpoint, same_component
 from models.generators.diffusers_pair.checksums import sha256_of
 from models.generators.diffusers_pair.families import Family, family_of
@@ -161,6 +162,9 @@ def add_lora(pipeline: Any, family: Family, file: Path, weight: float) -> None:
     where = {"weight_name": file.name, "local_files_only": True, "use_safetensors": True}
     refused = f"generator.lora = {str(file)!r}"
     mend = f"use a LoRA of the {family.denoiser} that was trained for {family.name}"
+    if file.name == KOHYA and (file.parent / DIFFUSERS).is_file():
+        # diffusers knows some of kohya's names alone.
+        mend = f"use {DIFFUSERS} beside it"
     try:
         layers = pipeline.lora_state_dict(file.parent, **where)
         names = layers[0] if isinstance(layers, tuple) else layers

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from models.adapters.folder import write_adapter
 from models.adapters.lora import add_lora, lora_parameters, lora_tensors
-from models.adapters.lora_files import DIFFUSERS
+from models.adapters.lora_files import DIFFUSERS, KOHYA
 from models.generators.diffusers_pair.generator import DiffusersGenerator
 from models.stable_diffusion.parts import find_parts, load_parts
 from schemas.config import DatasetConfig
@@ -108,6 +108,10 @@ def test_a_lora_of_relume_lora_is_added_with_its_alpha(
         theirs = unet.eval()(*shown).sample
     assert torch.allclose(ours, theirs, atol=1e-5)
     assert not np.array_equal(made(config, samples), made(sd15(pair), samples))
+    # The folder says the same; of kohya's names diffusers knows some alone.
+    assert np.array_equal(made(sd15(pair, lora=str(file.parent)), samples), made(config, samples))
+    with pytest.raises(ValueError, match=rf"do not match\); use {DIFFUSERS} beside it"):
+        DiffusersGenerator(sd15(pair, lora=str(file.with_name(KOHYA)))).load()
     # Without some layers, or without its alpha, it would load and draw otherwise.
     tensors = load_file(file)
     some = {name: one for name, one in tensors.items() if "attn1.to_q" not in name}
