@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metrics.groups import Codes, Floats
+from metrics.intervals import wilson
 
 _TAIL = 0.025
 
@@ -115,9 +116,14 @@ def pair_accuracy(
         return None
     weights = _resampled(prompts, draws, seed)
     again = _ratios(weights @ right, weights @ counted)
+    value = float(right.sum() / counted.sum())
     low, high = np.quantile(again, [_TAIL, 1 - _TAIL])
+    if low == high:
+        # Where all are right, draws again know of nothing else. Pairs of a prompt count as one.
+        num_prompts = len(np.unique(prompts[counted > 0]))
+        low, high = wilson(value * num_prompts, num_prompts)
     return Share(
-        value=float(right.sum() / counted.sum()),
+        value=value,
         low=float(low),
         high=float(high),
         num=int(counted.sum()),

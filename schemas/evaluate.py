@@ -133,8 +133,8 @@ class EvaluateSettings:
     def _headline_is_a_distance(network: tuple[NetworkSettings, ...]) -> Iterator[str]:
         if network and network[0].kind not in FRECHET:
             yield (
-                f"network: the first is {network[0].kind!r}, which closure is not told of; "
-                f"begin with {', '.join(FRECHET)}"
+                f"network: the first is {network[0].kind!r}, and of the first the gap to the "
+                f"target is told; put a distance before it: {', '.join(FRECHET)}"
             )
 
     @staticmethod

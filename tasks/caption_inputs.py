@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from models.heads.pictures import opened, prepared_file
+from models.heads.pictures import opaque_levels, opened, prepared_file
 from schemas.endings import CannotGoOn
 from schemas.photo import PlannedPhoto
 from schemas.run import FileIdentity
@@ -100,7 +100,7 @@ class FolderInput:
         data = read_as_planned(self._folder, one.told["photo"])
         try:
             with opened(data) as image:
-                return prepared_file(image).levels, sha256(data)
+                return opaque_levels(prepared_file(image)), sha256(data)
         except ValueError as error:
             raise Undecodable(str(error).partition(";")[0]) from None
 

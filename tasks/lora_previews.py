@@ -41,29 +41,34 @@ def sheet(before: Picture, after: Picture, prompts: Sequence[str]) -> Image.Imag
     height, width = before.shape[0] // len(prompts), before.shape[1]
     line = max(height // 16, 12)
     font = ImageFont.load_default(line * 0.8)
-    band = height + 2 * line
-    drawn = Image.new(
-        "RGB", (2 * width + 3 * _GAP_PX, 2 * line + len(prompts) * band + _GAP_PX), _PAPER
-    )
+    told = [_wrapped(prompt, font, 2 * width + _GAP_PX) for prompt in prompts]
+    bands = [height + (1 + len(lines)) * line for lines in told]
+    drawn = Image.new("RGB", (2 * width + 3 * _GAP_PX, 2 * line + sum(bands) + _GAP_PX), _PAPER)
     write = ImageDraw.Draw(drawn)
     write.text((_GAP_PX, line // 2), "without the adapter", _INK, font)
     write.text((width + 2 * _GAP_PX, line // 2), "with it", _INK, font)
-    for number, prompt in enumerate(prompts):
-        top = 2 * line + number * band
-        write.text((_GAP_PX, top), _fitting(prompt, font, drawn.width - 2 * _GAP_PX), _INK, font)
+    top = 2 * line
+    for number, (lines, band) in enumerate(zip(told, bands, strict=True)):
+        for place, text in enumerate(lines):
+            write.text((_GAP_PX, top + place * line), text, _INK, font)
         part = slice(number * height, (number + 1) * height)
         for column, pictures in enumerate((before, after)):
-            corner = (_GAP_PX + column * (width + _GAP_PX), top + line + line // 2)
+            corner = (_GAP_PX + column * (width + _GAP_PX), top + len(lines) * line + line // 2)
             drawn.paste(Image.fromarray(pictures[part]), corner)
+        top += band
     return drawn
 
 
-def _fitting(text: str, font: Any, width_px: int) -> str:
-    """As much of a line as fits, and that it goes on."""
-    if font.getlength(text) <= width_px:
-        return text
-    fits = [end for end in range(len(text)) if font.getlength(f"{text[:end]}…") <= width_px]
-    return f"{text[: max(fits, default=0)].rstrip()}…"
+def _wrapped(text: str, font: Any, width_px: int) -> list[str]:
+    """A text in lines of this width; a longer word has a line of its own."""
+    lines: list[str] = []
+    for word in text.split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and font.getlength(longer) <= width_px:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
 
 
 def _pipeline(parts: Parts) -> Any:

@@ -19,7 +19,7 @@ from schemas.study import Study
 from tasks.ratings import rater_facts, read_ratings
 
 COLUMNS = ("rater", "sample", "row", "rank")
-TIE, GAP, NUMBER = "equal ranks", "pictures without a rank", "ranks that do not begin at 1"
+TIE, GAP, NUMBER = "equal ranks", "pictures without a rank", "ranks that are not 1, 2, 3 and so on"
 FEW = "a sample of fewer pictures than most"
 MORE = "a sample of more pictures than most"
 OTHER = "a row that most rankings of the sample lack"

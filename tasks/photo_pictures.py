@@ -123,7 +123,9 @@ class PhotoBatches(Dataset["PhotoBatch | Unusable"]):
 def the_only_stage(dataset: Path, there: Sequence[Stage], wanted: Stage | None) -> Stage:
     """The stage to learn; ValueError where the dataset has no such, or several to choose from."""
     if wanted is not None and wanted not in there:
-        raise ValueError(f"{dataset}: has no {wanted}s; set data.stage to one of {list(there)}")
+        raise ValueError(
+            f"{dataset}: has no pictures of stage {wanted}; set data.stage to one of {list(there)}"
+        )
     if wanted is None and len(there) > 1:
         raise ValueError(
             f"{dataset}: has {', '.join(there)} of each sample; say which is learned, as data.stage"

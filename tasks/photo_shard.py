@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from models.heads.pictures import opened, prepared_file
+from models.heads.pictures import opaque_levels, opened, prepared_file
 from schemas.config import DatasetConfig
 from schemas.endings import CannotGoOn
 from schemas.lease import Lease, StagedShard, Turn
@@ -177,10 +177,8 @@ def photo_levels(
     with opened(data) as image:
         if min(image.size) < smallest_px:
             raise ValueError(f"is smaller than {smallest_px} px on its shorter side")
-        prepared = prepared_file(image)
-    if prepared.alpha is not None and prepared.alpha.min() < 255:
-        raise ValueError("has transparent parts, behind which nobody knows what is")
-    return middle_square(prepared.levels, size_px, resampling)
+        levels = opaque_levels(prepared_file(image))
+    return middle_square(levels, size_px, resampling)
 
 
 def middle_square(levels: Levels, size_px: int, resampling: Image.Resampling) -> Levels:

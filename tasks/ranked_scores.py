@@ -61,6 +61,8 @@ def _scores(name: str, place: str, rows: Sequence[str]) -> Mapping[tuple[str, st
             f"--scores {name}={place}: has the numbers {', '.join(numbers)}; give it one of "
             "their names"
         )
+    if ":" not in place:
+        raise ValueError(f"--scores {name}={place}: {place}: no such file; {_HOW}")
     found: dict[tuple[str, str], float] = {}
     for part in place.split(","):
         row, colon, folder = part.partition(":")

@@ -23,7 +23,7 @@ def refuse_lacking(dataset: Path, stages: Sequence[Stage], why: str) -> None:
     there = read_plan(dataset).schema.names
     for stage in stages:
         if f"{stage}_seed" not in there:
-            raise ValueError(f"{dataset}: has no {stage}s; {why}")
+            raise ValueError(f"{dataset}: has no pictures of stage {stage}; {why}")
 
 
 def made_by(

@@ -41,7 +41,7 @@ def tell(
     if several:
         console.note(
             f"{counted(several, 'picture')} with several faces: the score is of the "
-            f"{arguments.picture}, scores has every face's"
+            f"{arguments.picture}, the column scores has every face's"
         )
     if counts["without a face"]:
         console.note(f"{counted(counts['without a face'], 'picture')} without a face: no score")

@@ -108,6 +108,13 @@ def prepared_file(image: Image.Image) -> Prepared:
         raise _told_as_damage(error) from None
 
 
+def opaque_levels(picture: Prepared) -> Levels:
+    """Its levels; ValueError where it has transparent parts, behind which nobody knows what is."""
+    if picture.alpha is not None and picture.alpha.min() < 255:
+        raise ValueError("has transparent parts, behind which nobody knows what is")
+    return picture.levels
+
+
 def written_picture(picture: Prepared, levels: Levels, kind: Format) -> bytes:
     """The bytes of a file with these levels and what else the picture had.
 

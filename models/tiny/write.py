@@ -1,8 +1,9 @@
-"""Writes tiny checkpoints, each whole or not at all."""
+"""Writes tiny checkpoints, each whole or not at all: python -m models.tiny.write KIND FOLDER."""
 
 from __future__ import annotations
 
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -71,3 +72,8 @@ def _rename(made: Path, folder: Path) -> None:
         # Another process was first, and wrote the same bytes.
         if not folder.is_dir():
             raise
+
+
+if __name__ == "__main__":
+    kind, folder = sys.argv[1:]
+    print(write(kind, Path(folder)))

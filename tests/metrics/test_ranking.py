@@ -129,6 +129,16 @@ def test_undecided_triplets_count_for_nothing() -> None:
     assert np.isnan(shares[3]).all()
 
 
+def test_an_accuracy_of_all_is_not_certain() -> None:
+    """Twelve prompts: Wilson's interval of 12 of 12, whatever the pairs of each."""
+    scores = np.tile([3, 2, 1], (12, 1))
+    found = pair_accuracy(scores, scores.astype(float), np.arange(12))
+    assert found is not None
+    assert (found.value, found.high, found.num) == (1.0, 1.0, 36)
+    z = 1.959964
+    assert found.low == pytest.approx(12 / (12 + z**2), abs=1e-6)
+
+
 def test_pair_accuracy_counts_ties_and_gaps() -> None:
     scores = np.array([[3, 2, 1], [3, 2, 1], [1, 2, 3], [0, 0, 0]])
     values = np.array([[9.0, 5.0, 1.0], [5.0, 5.0, 7.0], [np.nan, 2.0, 1.0], [1.0, 2.0, 3.0]])

@@ -304,7 +304,9 @@ def test_a_dataset_without_held_out_pairs_is_refused(
 def test_other_datasets_are_refused(
     job: Callable[..., ScoreJob], folder: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(ValueError, match="has no goods; a scorer is trained on pairs of relume"):
+    with pytest.raises(
+        ValueError, match="has no pictures of stage good; a scorer is trained on pairs of relume"
+    ):
         agree(replace(job(), dataset=folder / "faces"), 1)
     with pytest.raises(ValueError, match="pictures of each side do not fill a batch of 999"):
         job(batch_size=999).num_steps(1)

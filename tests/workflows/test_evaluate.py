@@ -464,7 +464,11 @@ def test_heads_that_are_flagged(root: Path, tmp_path: Path, capsys: Capture) -> 
         ('dataset = "teacher"', 'dataset = "alone"', "alone: has source, and teacher is asked for"),
         ('name = "copies"', 'name = "target"', "is a row of every table; choose another name"),
         ('name = "copies"', 'name = "a head"', "stands twice; give each row a name of its own"),
-        ('kind = "texture"', 'kind = "cmmd"', "the first is 'cmmd', which closure is not told of"),
+        (
+            'kind = "texture"',
+            'kind = "cmmd"',
+            "the first is 'cmmd', and of the first the gap to the target is told",
+        ),
         ('kind = "detail"', 'kind = "pairs"', "pairs stands twice; leave one out"),
         ('kind = "detail"', 'kind = "dinov2"', "dinov2-large.*get it with: relume fetch --metrics"),
         ('source_alone = "alone"', 'source_alone = "pairs"', "has not the sources of .* alone"),

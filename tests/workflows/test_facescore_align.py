@@ -163,7 +163,7 @@ def test_ties_and_gaps_are_told_and_not_guessed(tmp_path: Path, capsys: Capture)
     assert "left out 1 ranking with equal ranks" in shown.err
     assert "line 8: cat on s0" in shown.err
     assert "left out 1 ranking with pictures without a rank" in shown.err
-    assert "left out 1 ranking with ranks that do not begin at 1" in shown.err
+    assert "left out 1 ranking with ranks that are not 1, 2, 3 and so on" in shown.err
     assert "left out 1 ranking with a sample of fewer pictures than most" in shown.err
     told = told_by(capsys, path)
     assert told["samples"] == 1
@@ -317,7 +317,7 @@ def test_a_study_of_rate_is_read(tmp_path: Path, capsys: Capture) -> None:
             "no majority decides any of 1 samples; gather more, or try --vote pairs",
         ),
         (None, ["--scores", "x"], "--scores x: should be NAME=TABLE"),
-        (None, ["--scores", "x=nowhere"], "--scores x=nowhere: should be NAME=TABLE"),
+        (None, ["--scores", "x=nowhere"], "--scores x=nowhere: nowhere: no such file"),
         (None, ["--scores", "x=SD9:nowhere"], "row 'SD9': people ranked"),
         (None, ["--scores", "x=SDXL:nowhere"], "nowhere/rows.parquet is missing"),
         (None, ["--lower-is-better", "y"], "--lower-is-better y"),

@@ -205,7 +205,10 @@ def test_other_datasets_and_settings_are_refused(
 ) -> None:
     pictures = pairs.parent / "pictures"
     assert guide(preset, "--data", pictures, "--out", tmp_path / "run") == 2
-    assert "has no goods; guidance learns from relume facepairs' pairs" in capsys.readouterr().err
+    assert (
+        "has no pictures of stage good; guidance learns from relume facepairs' pairs"
+        in capsys.readouterr().err
+    )
     assert guide(preset, "--data", pairs, "--out", run, "--t-end", "250") == 2
     assert "choose another --out" in capsys.readouterr().err
     (tmp_path / "other.toml").write_text("[train]\n")
