@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from schemas.lora import LoraConfig
+from shards.layout import RUN
 from workflows.console import Console, counted
 from workflows.run_training import RunTraining
 
@@ -46,10 +47,12 @@ class RunLoraTraining(RunTraining):
         """Fix what the run is made by, or agree with it; and say what has no text."""
         from tasks.ranks import Ranks
 
+        new = not (self.run / RUN).exists()
         # The base class by name: a slotted dataclass is made anew, which super() does not know.
         RunTraining.agree(self, processes, console)
         samples, asked = self.job().samples(Ranks()), self.config.data.images
-        self._say_what_is_cut(samples.texts(), console)
+        if new:  # every later start would count the same
+            self._say_what_is_cut(samples.texts(), console)
         there = len(samples.ids())
         if asked is not None and there < asked:
             console.warn(f"data.images asks for {asked:,} pictures, and {there:,} can be learned")
@@ -62,11 +65,11 @@ class RunLoraTraining(RunTraining):
             console.warn(f"{pictures} of train have no text ({told}): {how}")
 
     def _say_what_is_cut(self, texts: Sequence[str], console: Console) -> None:
-        from models.captioner.clip_length import MOST_TOKENS, ClipLength, clip_tokenizer_folder
+        from models.captioner.clip_length import MOST_TOKENS, ClipLength
         from models.stable_diffusion.parts import find_parts
 
         model = find_parts(self.config.model, self.config.revision, "lora.model").folder
-        lengths = ClipLength(clip_tokenizer_folder(str(model)))(texts)
+        lengths = ClipLength(model / "tokenizer")(texts)
         cut = sum(length > MOST_TOKENS for length in lengths)
         if cut:
             told = f"{cut:,} of {counted(len(texts), 'text')} have more than {MOST_TOKENS} tokens"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -75,5 +75,8 @@ def _rename(made: Path, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    kind, folder = sys.argv[1:]
-    print(write(kind, Path(folder)))
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("kind", choices=KINDS)
+    options.add_argument("folder", type=Path)
+    asked = options.parse_args()
+    print(write(asked.kind, asked.folder))

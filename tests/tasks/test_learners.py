@@ -10,6 +10,7 @@ import copy
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from schemas.train import train_config
 from tasks.learners import CycleLearner
 from tasks.moving_average import MovingAverage
 from tasks.ranks import Ranks
-from tests.tasks.averaged_gradients import OBJECTIVES, weights_after
+from tests.tasks.averaged_gradients import OBJECTIVES, learner, weights_after
 
 PRESET = Path(__file__).parents[2] / "configs/cyclegan.toml"
 
@@ -73,11 +74,51 @@ def test_several_processes_take_the_step_of_one_with_all_of_their_pictures(tmp_p
         assert off < 1e-12, kind
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Threads share a sum by its length, and last digits decide at a bend such as that of ReLU."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("kind", OBJECTIVES)
 def test_a_batch_in_parts_takes_the_step_of_the_whole_batch(kind: str) -> None:
     (before, whole), (_, in_parts) = (weights_after(kind, Ranks(), parts) for parts in (1, 4))
     assert float((whole - before).abs().max()) > 1e-5
     assert float((whole - in_parts).abs().max()) < 1e-12
+
+
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize("kind", OBJECTIVES)
+def test_a_batch_in_parts_tells_the_losses_of_the_whole_batch(kind: str) -> None:
+    pictures = torch.rand(2, 4, 3, 32, 32, generator=torch.Generator().manual_seed(1)).double()
+    whole, in_parts = (learner(kind, Ranks()).step(*pictures, parts) for parts in (1, 4))
+    assert whole.keys() == in_parts.keys()
+    for name, loss in whole.items():
+        assert float(loss) == pytest.approx(float(in_parts[name]), rel=1e-9), name
+
+
+def test_a_loss_is_asked_for_when_the_one_before_has_gone_back() -> None:
+    """Else memory would hold what all of them need to go back."""
+    made = learner("cyclegan", Ranks())
+    weight = next(made.networks["to_target"].parameters())
+    phases, found = made._phases, []
+
+    def watched(pieces: list) -> Iterator:
+        for name, losses in phases(pieces):
+            yield name, (found.append((name, weight.grad is None)) or one for one in losses)
+
+    made._phases = watched  # type: ignore[method-assign]
+    made.step(*torch.rand(2, 2, 3, 32, 32).double(), 1)
+    assert found == [
+        ("generators", True),
+        ("generators", False),
+        ("judges", True),
+        ("judges", True),
+    ]
 
 
 def test_after_its_half_life_an_average_is_half_way() -> None:

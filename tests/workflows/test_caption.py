@@ -105,6 +105,23 @@ def test_a_folder_becomes_rows(captioned: Path, photographs: Path) -> None:
     assert "# Captions of faces" in (captioned / "report.md").read_text()
 
 
+def test_nobody_captions_what_is_behind_a_transparent_part(
+    caption: Caption, photographs: Path, tmp_path: Path
+) -> None:
+    given = tmp_path / "given"
+    given.mkdir()
+    with Image.open(photographs / "images1024x1024/00000/00001.png") as image:
+        whole = image.convert("RGBA")
+    whole.save(given / "whole.png")
+    whole.putpixel((3, 3), (0, 0, 0, 254))
+    whole.save(given / "open.png")
+    assert caption(tmp_path / "out", of=given) == 1
+    found = rows(tmp_path / "out")
+    assert found["whole"]["caption"]
+    assert found["open"]["status"] == "error"
+    assert found["open"]["reason"].startswith("has transparent parts")
+
+
 def test_a_dataset_is_captioned_by_its_shards(
     caption: Caption, generated: Path, tmp_path: Path, capsys: Capture
 ) -> None:

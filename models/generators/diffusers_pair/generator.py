@@ -25,7 +25,7 @@ from schemas.generator import DiffusersSettings
 from schemas.run import ModelIdentity
 from schemas.sample import STAGES, PlannedSample, Stage
 
-# Fewer are not advised: a picture made alone has other bytes than the same picture in company.
+# Fewer are not advised: last digits depend on how many are made together, most where it is one.
 LEAST_BATCH = 2
 # Before the name of a LoRA's file, among the files of its model.
 _LORA = "lora/"

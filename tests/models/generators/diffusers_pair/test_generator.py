@@ -57,7 +57,9 @@ def test_what_every_family_keeps(family: str, dtype: str, pair: Pair, samples: S
     # least: for fewer rows some processors' libraries multiply float32 in another order.
     others = generator.make([samples[place] for place in (3, 0, 0, 1)])
     more = generator.make([samples[place] for place in (0, 2, 1, 1, 3)])
+    pair, turned = (generator.make([samples[a], samples[b]]) for a, b in ((0, 2), (1, 0)))
     for stage, pixels in made.items():
+        assert equal(pair[stage][0], turned[stage][1]), stage
         assert equal(others[stage], pixels[[3, 0, 0, 1]]), stage
         assert equal(more[stage], pixels[[0, 2, 1, 1, 3]]), stage
 
