@@ -383,7 +383,7 @@ def test_settings_that_do_not_fit_the_data_are_refused(
 ) -> None:
     for sections, told in (
         ({"data": {"stage": None}}, "has source, target of each sample; say which"),
-        ({"data": {"stage": "teacher"}}, "has no teachers"),
+        ({"data": {"stage": "teacher"}}, "has no pictures of stage teacher"),
         ({"data": {"images": 10}}, "phase 2 has 2 pictures, which do not fill a step of 4"),
         ({"optimiser": {"warmup_steps": 99}}, "warmup_steps = 99: the run has 6 steps"),
         ({"numerics": {"precision": "float16"}}, 'precision = "float16": no GPU is seen'),
