@@ -22,9 +22,9 @@ from benchmarks.heads_forward import plain
 from benchmarks.plain_cyclegan import PlainCycleGan
 from models.heads.junyanz import load_discriminator, load_generator
 from schemas.train import TrainConfig, train_config
-from tasks.freed_memory import keep_freed_memory
-from tasks.learners import CycleLearner
-from tasks.ranks import Ranks
+from tasks.heads.learners import CycleLearner
+from tasks.training.freed_memory import keep_freed_memory
+from tasks.training.ranks import Ranks
 
 PRESET = Path(__file__).parents[1] / "configs/cyclegan.toml"
 RATE, CYCLE, IDENTITY = 2e-4, 10.0, 5.0

@@ -28,9 +28,9 @@ from models.heads.head import Head
 from schemas.enhance import EnhanceSettings
 from schemas.head import ResnetSettings
 from schemas.part import WHOLE
+from tasks.enhance.inputs import Item
+from tasks.enhance.journal import PictureJournal
 from tasks.enhance_files import EnhanceFiles
-from tasks.picture_inputs import Item
-from tasks.picture_journal import PictureJournal
 
 DEVICE_PER_S, FILES_PER_S = 800.0, 330.0
 # Arithmetic of the generator on one picture of 512 px, in TFLOP.

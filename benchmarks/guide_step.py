@@ -30,10 +30,10 @@ from models.tiny.texts import clip_tokenizer
 from schemas.guide import GuideConfig
 from schemas.run import ModelIdentity
 from schemas.settings import resolve
-from tasks.guide_learner import GuideLearner
-from tasks.guide_pairs import GuideBatch
-from tasks.photo_sampling import PhotoSlot
-from tasks.ranks import Ranks
+from tasks.guidance.learner import GuideLearner
+from tasks.guidance.pairs import GuideBatch
+from tasks.lora.sampling import PhotoSlot
+from tasks.training.ranks import Ranks
 
 MOST = 0.05
 BATCH, PIECES = 2, 8

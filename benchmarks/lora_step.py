@@ -31,9 +31,9 @@ from models.stable_diffusion.encoding import encode_spread
 from models.stable_diffusion.parts import Parts, find_parts, load_parts
 from models.tiny.write import write
 from schemas.lora import LoraConfig, LoraNumericsSettings
-from tasks.lora_learner import LoraLearner, Shown, dtype_of
-from tasks.photo_sampling import PhotoOrder
-from tasks.ranks import Ranks
+from tasks.lora.learner import LoraLearner, Shown, dtype_of
+from tasks.lora.sampling import PhotoOrder
+from tasks.training.ranks import Ranks
 
 LEAST = 1 / 1.05
 TEXT = "a close-up portrait of a smiling middle-aged woman with grey hair, natural light"

@@ -69,8 +69,8 @@ class FirstAllReduce:
         self, place: Place, stop: Callable[[], bool], saved: Callable[[int], None]
     ) -> Ending:
         """Meet and sum."""
-        from tasks.meeting import meet
-        from tasks.ranks import Ranks, join, part
+        from tasks.training.meeting import meet
+        from tasks.training.ranks import Ranks, join, part
 
         ranks = Ranks(place.rank, place.count, place.local_rank)
         join(ranks, "cpu", meet(place))

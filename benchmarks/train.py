@@ -31,8 +31,8 @@ from PIL import Image
 
 from benchmarks.cyclegan_steps import config
 from benchmarks.timing import judge, say_machine
-from tasks.learners import CycleLearner
-from tasks.ranks import Ranks, join, part
+from tasks.heads.learners import CycleLearner
+from tasks.training.ranks import Ranks, join, part
 
 TARGETS = {"float32": 1.15, "bfloat16": 2.0}
 MOST_APART, LOADER_SHARE = 1e-4, 0.9
@@ -144,8 +144,8 @@ def compare_loader(size_px: int, count: int, workers: int) -> bool:
     """Pictures a second of the loader against decoding alone on as many processes."""
     from schemas.train import DataSettings
     from shards.reader import Reader
-    from tasks.sampling import make_order
-    from tasks.training_pictures import TrainingPictures, batches
+    from tasks.training.pictures import TrainingPictures, batches
+    from tasks.training.sampling import make_order
     from workflows import generate, plan
 
     with tempfile.TemporaryDirectory() as scratch:

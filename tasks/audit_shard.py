@@ -26,8 +26,8 @@ from shards import layout
 from shards.encoding import read_parquet
 from shards.provenance import code_version, library_versions, processor
 from shards.staging import stage_rows
-from tasks.lookers import audit_weights, build_looker
-from tasks.pair_distance import PairDistance
+from tasks.audit.lookers import audit_weights, build_looker
+from tasks.features.pair_distance import PairDistance
 from tasks.published_pictures import Undecodable, published_picture
 
 Picture = NDArray[np.uint8]

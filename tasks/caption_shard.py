@@ -36,8 +36,8 @@ from schemas.lease import Lease, StagedShard, Turn
 from schemas.records import to_row
 from shards.provenance import code_version, library_versions, processor
 from shards.staging import stage_rows
-from tasks.caption_inputs import CaptionInput, DatasetInput, FolderInput, Pictured
-from tasks.caption_texts import in_one_line, judged
+from tasks.captions.inputs import CaptionInput, DatasetInput, FolderInput, Pictured
+from tasks.captions.texts import in_one_line, judged
 from tasks.published_pictures import Undecodable
 
 # Decoding lets go of the interpreter, so a few threads keep the model fed.

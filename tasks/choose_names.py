@@ -16,10 +16,10 @@ import pyarrow.compute as pc
 
 from schemas.name import NAME_SCHEMA
 from schemas.name_rule import NameRule
-from tasks.best_names import BestNames, DistinctCount
-from tasks.eligible_people import COLUMNS, REASONS, TABLE, Eligible, Sieve
-from tasks.imdb_tables import BLOCK_BYTES, Block, ImdbTable, Progress, identifier_numbers
-from tasks.person_votes import Votes
+from tasks.names.best import BestNames, DistinctCount
+from tasks.names.eligible_people import COLUMNS, REASONS, TABLE, Eligible, Sieve
+from tasks.names.imdb_tables import BLOCK_BYTES, Block, ImdbTable, Progress, identifier_numbers
+from tasks.names.votes import Votes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,8 +18,8 @@ from schemas.records import to_table
 from schemas.sample import Stage
 from schemas.seeds import stable_fraction
 from schemas.selection import SELECTION_SCHEMA, Selected
-from tasks.audit_pairs import pair_identity
-from tasks.audit_population import Population, populations
+from tasks.audit.pairs import pair_identity
+from tasks.audit.population import Population, populations
 
 _NOT_NEEDED = "fit, and not needed for the target"
 

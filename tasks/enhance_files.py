@@ -25,8 +25,8 @@ from models.heads.pictures import (
 )
 from models.heads.tiles import TiledEnhancer
 from schemas.enhance import Enhanced, EnhanceSettings, Format
-from tasks.picture_inputs import Item
-from tasks.picture_journal import PictureJournal
+from tasks.enhance.inputs import Item
+from tasks.enhance.journal import PictureJournal
 
 # Pixels in memory at once, as given and as enhanced: some 1.5 GB; a larger picture goes alone.
 _MOST_PIXELS = 128_000_000

@@ -28,8 +28,8 @@ from shards import layout
 from shards.encoding import read_parquet
 from shards.provenance import code_version, library_versions, processor
 from shards.staging import Picture, ShardStage
+from tasks.enhance.open_head import enhancer_of, open_head
 from tasks.generate_shard import encode_png, fault_of
-from tasks.open_head import enhancer_of, open_head
 from tasks.published_pictures import Undecodable, published_picture
 
 Levels = NDArray[np.uint8]

@@ -33,8 +33,8 @@ from shards.encoding import read_parquet
 from shards.pair_plan import picture_and_face
 from shards.provenance import code_version, library_versions, processor
 from shards.staging import Picture, ShardStage
+from tasks.facepairs.faces import faces_of_use, mask_of
 from tasks.generate_shard import ENCODER_THREADS, encode_png, fault_of, to_levels
-from tasks.pair_faces import faces_of_use, mask_of
 from tasks.published_pictures import Undecodable, decoded, published_bytes
 
 Levels = NDArray[np.uint8]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasks.paper_shares import PAPER_HEAD, PAPER_SHARES
+from tasks.audit.paper_shares import PAPER_HEAD, PAPER_SHARES
 from tasks.text_tables import Table
 
 _RATES = ("0.0001", "0.0002", "0.0003")

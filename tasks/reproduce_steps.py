@@ -12,7 +12,7 @@ from schemas.generator import ProceduralSettings
 from schemas.reproduce import ReproduceSettings
 from schemas.seeds import stable_hash
 from shards.filesystem import file_facts
-from tasks.prompt_sets import read_prompts
+from tasks.evaluation.prompt_sets import read_prompts
 
 BASELINE, ENHANCED, TEACHER = "baseline", "enhanced", "teacher"
 AUDIT, GALLERY, HEADS, SWEEP = "audit", "gallery", "heads", "sweep"

@@ -19,9 +19,9 @@ from schemas.records import to_row
 from schemas.sample import Stage
 from shards.provenance import code_version, library_versions, processor
 from shards.staging import stage_rows
-from tasks.caption_inputs import CaptionInput, DatasetInput, FolderInput, Pictured
+from tasks.captions.inputs import CaptionInput, DatasetInput, FolderInput, Pictured
+from tasks.facescore.faces import CutFaces, FaceScore, Picture, scorer_weights
 from tasks.published_pictures import Undecodable
-from tasks.score_faces import CutFaces, FaceScore, Picture, scorer_weights
 
 # Decoding lets go of the interpreter, so a thread keeps the detector fed.
 _DECODERS = 2

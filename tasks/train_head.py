@@ -16,16 +16,16 @@ from schemas.run import FileIdentity
 from schemas.settings import as_plain
 from schemas.train import PairedObjective, TrainConfig
 from schemas.training import TrainingRecord
-from tasks.course import Course, Job, Leg, Losses, Measured, Position, TrainerSettings
-from tasks.kept_head import keep_grid, keep_head
-from tasks.learner import Learner
-from tasks.learners import build_learner
-from tasks.moving_average import MovingAverage
-from tasks.ranks import Ranks
-from tasks.training_dataset import made_by, refuse_lacking
-from tasks.training_pictures import Batch, batches
-from tasks.training_samples import TrainingSamples
-from tasks.validation import Validation
+from tasks.heads.kept_head import keep_grid, keep_head
+from tasks.heads.learners import build_learner
+from tasks.heads.moving_average import MovingAverage
+from tasks.heads.samples import TrainingSamples
+from tasks.heads.validation import Validation
+from tasks.training.course import Course, Job, Leg, Losses, Measured, Position, TrainerSettings
+from tasks.training.dataset import made_by, refuse_lacking
+from tasks.training.learner import Learner
+from tasks.training.pictures import Batch, batches
+from tasks.training.ranks import Ranks
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,24 +15,24 @@ from schemas.lora import LoraConfig
 from schemas.seeds import stable_hash
 from schemas.settings import as_plain, fingerprint
 from schemas.training import TrainingRecord
-from tasks.course import Course, Job, Leg, Losses, Measured, Position, TrainerSettings
-from tasks.held_out import HeldOut
-from tasks.kept_adapter import keep_adapter, keep_previews
-from tasks.kept_latents import KeptLatents, keep_latents, remove_latents
-from tasks.learning_rates import warmed_up
-from tasks.lora_learner import (
+from tasks.lora.kept_adapter import keep_adapter, keep_previews
+from tasks.lora.kept_latents import KeptLatents, keep_latents, remove_latents
+from tasks.lora.learner import (
     LoraLearner,
     Shown,
     check_precision,
     check_warmup,
     dtype_of,
 )
-from tasks.lora_samples import LoraSamples
-from tasks.photo_pictures import PhotoBatch, PhotoBatches
-from tasks.photo_sampling import held_out_slots
-from tasks.ranks import Ranks
-from tasks.training_dataset import made_by
-from tasks.training_pictures import loaded
+from tasks.lora.pictures import PhotoBatch, PhotoBatches
+from tasks.lora.samples import LoraSamples
+from tasks.lora.sampling import held_out_slots
+from tasks.training.course import Course, Job, Leg, Losses, Measured, Position, TrainerSettings
+from tasks.training.dataset import made_by
+from tasks.training.held_out import HeldOut
+from tasks.training.learning_rates import warmed_up
+from tasks.training.pictures import loaded
+from tasks.training.ranks import Ranks
 
 _MODEL = "lora.model"
 _OF_PLACE = ("model", "revision")

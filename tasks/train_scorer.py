@@ -25,14 +25,14 @@ from schemas.settings import as_plain
 from schemas.training import TrainingRecord
 from shards.plan import read_plan
 from shards.reader import Reader
-from tasks.course import Course, Job, Leg, Losses, Measured, Position, TrainerSettings
-from tasks.held_out import HeldOut
-from tasks.learning_rates import warmed_up
-from tasks.ranks import Ranks
-from tasks.sampling import Order, make_order, training_positions
-from tasks.score_learner import ScoreLearner
-from tasks.score_pairs import ScoreBatch, ScoreBatches, ScorePairs, score_batches
-from tasks.training_dataset import made_by, refuse_lacking
+from tasks.facescore.learner import ScoreLearner
+from tasks.facescore.pairs import ScoreBatch, ScoreBatches, ScorePairs, score_batches
+from tasks.training.course import Course, Job, Leg, Losses, Measured, Position, TrainerSettings
+from tasks.training.dataset import made_by, refuse_lacking
+from tasks.training.held_out import HeldOut
+from tasks.training.learning_rates import warmed_up
+from tasks.training.ranks import Ranks
+from tasks.training.sampling import Order, make_order, training_positions
 
 SCORER = "scorer"
 # Pairs that are measured together.

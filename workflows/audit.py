@@ -90,7 +90,7 @@ def main(argv: list[str]) -> int:
 
 def _asked(arguments: Arguments) -> Asked:
     from metrics.targets import SEPARATOR
-    from tasks.audit_settings import read_matrices, read_target
+    from tasks.audit.settings import read_matrices, read_target
     from tasks.selection_file import read_selection, selected_ids
     from workflows.audit_report import Asked
 

@@ -100,7 +100,7 @@ def agree(settings: AuditSettings, dataset: Path, root: Path, console: Console) 
     from shards.provenance import code_version, library_versions, processor
     from shards.record_file import agree_on_record
     from shards.run import read_generator, read_run
-    from tasks.lookers import audit_weights, build_looker
+    from tasks.audit.lookers import audit_weights, build_looker
 
     generator, run = read_generator(dataset), read_run(dataset)
     if generator is None:

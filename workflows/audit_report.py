@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from metrics.correction import ConfusionMatrix
     from schemas.audit_record import AuditRecord
-    from tasks.audit_records import Drawn, Report
+    from tasks.audit.records import Drawn, Report
 
 # Of the tables, what a person wants to see at once; the rest is in the files.
 _SHOWN = 1
@@ -46,7 +46,7 @@ class _Audited:
 def report(out: Path, roots: Mapping[Path, Path], asked: Asked, console: Console) -> None:
     """Write report.json, report.md and the figures, and show the first tables."""
     from shards.filesystem import file_facts
-    from tasks.audit_report import write_report
+    from tasks.audit.report import write_report
     from tasks.report_place import FIGURES, TEXT, staged_report
     from tasks.selection_file import report_folder
 
@@ -74,8 +74,8 @@ def report(out: Path, roots: Mapping[Path, Path], asked: Asked, console: Console
 
 def _build(audits: Sequence[_Audited], asked: Asked) -> Report:
     from metrics.known_confusions import exact_matrices, known_matrices
-    from tasks.audit_report import build_report
-    from tasks.audit_settings import ReportSettings
+    from tasks.audit.report import build_report
+    from tasks.audit.settings import ReportSettings
 
     first, *others = audits
     exact = first.record.settings.analyser.kind == "truth"
@@ -100,9 +100,9 @@ def _draw(
     figures: Path, audits: Sequence[_Audited], built: Report, console: Console
 ) -> Iterator[Drawn]:
     from shards.reader import Reader
-    from tasks.audit_figures import write_figures, write_portrait_figures, write_sheet
-    from tasks.audit_population import populations
-    from tasks.portraits import portraits
+    from tasks.audit.figures import write_figures, write_portrait_figures, write_sheet
+    from tasks.audit.population import populations
+    from tasks.audit.portraits import portraits
 
     yield from write_figures(built, figures)
     total = sum(len(populations(one.rows, one.label)) for one in audits)

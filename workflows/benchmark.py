@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from schemas.benchmark import BenchmarkRecord, BenchmarkSettings, Timing
     from schemas.config import DatasetConfig, Preset
     from schemas.sample import Stage
-    from tasks.benchmark_tables import Costs
-    from tasks.time_pictures import TimedHead, Work
+    from tasks.timing.pictures import TimedHead, Work
+    from tasks.timing.tables import Costs
 
 RECORD, TIMINGS = "benchmark.json", "timings"
 
@@ -63,7 +63,7 @@ def main(argv: list[str]) -> int:
     from schemas.config import read_preset
     from shards.filesystem import make_folder
     from shards.record_file import agree_on_record
-    from tasks.benchmark_tables import Costs
+    from tasks.timing.tables import Costs
     from workflows.benchmark_costs import spent
 
     console = Console()
@@ -167,8 +167,8 @@ def _timings(
 ) -> Iterator[Timing]:
     """Every timing, those that are there and then the others, model after model."""
     from models.generators.build import build_generator
-    from tasks.stopwatch import Stopwatch
-    from tasks.time_pictures import TimedHead, time_row
+    from tasks.timing.pictures import TimedHead, time_row
+    from tasks.timing.stopwatch import Stopwatch
 
     watch = Stopwatch(device)
     timed_head = TimedHead.of(head, device, settings.precision)
@@ -205,7 +205,7 @@ def _work(
     what: str, generator: Generator, head: TimedHead, size_px: int, config: DatasetConfig
 ) -> Work:
     from schemas.benchmark import HEAD_ON_DEVICE, HEAD_WITH_FILES, ROAD
-    from tasks import time_pictures
+    from tasks.timing import pictures as time_pictures
 
     if what == HEAD_ON_DEVICE:
         return time_pictures.enhances_on_device(head, size_px)
@@ -245,14 +245,14 @@ def _tell(
 ) -> None:
     from schemas.settings import as_plain
     from shards.encoding import json_bytes
-    from tasks.benchmark_tables import (
+    from tasks.report_place import FIGURES, REPORT, TEXT, staged_report
+    from tasks.text_tables import page, plain_tables
+    from tasks.timing.tables import (
         PROCEDURAL,
         benchmark_tables,
         savings,
         write_figure_8,
     )
-    from tasks.report_place import FIGURES, REPORT, TEXT, staged_report
-    from tasks.text_tables import page, plain_tables
 
     tables = benchmark_tables(timings, costs, record.device)
     plain = {

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from shards.events import published_s
 from shards.run import read_run
-from tasks.benchmark_tables import Costs
-from tasks.device_clock import DEVICE_S, device_seconds
-from tasks.training_log import METRICS
+from tasks.timing.tables import Costs
+from tasks.training.device_clock import DEVICE_S, device_seconds
+from tasks.training.log import METRICS
 from workflows.console import Console
 from workflows.phases import sources_folder
 

@@ -19,9 +19,9 @@ def apply_review(
 ) -> None:
     """Keep the decisions in a file of the page; ValueError where they are of other captions."""
     from shards.publish import published
-    from tasks.caption_decisions import keep_decisions, read_decisions
-    from tasks.caption_review.build import page_key
-    from tasks.captions_file import made_rows
+    from tasks.captions.decisions import keep_decisions, read_decisions
+    from tasks.captions.file import made_rows
+    from tasks.captions.review.build import page_key
 
     if not file.is_file():
         raise ValueError(f"--review {file}: is no file; save one from the page of --page")
@@ -37,7 +37,7 @@ def write_texts(
     """Write a text file for each usable caption, where asked for; what became of them."""
     if arguments.sidecars is None:
         return {}
-    from tasks.caption_sidecars import Sidecars, write_sidecars
+    from tasks.captions.sidecars import Sidecars, write_sidecars
 
     became = Sidecars(foreign=[])
     with console.progress("writing texts", "files", len(rows)) as advance:
@@ -52,8 +52,8 @@ def write_page(
     arguments: Arguments, record: CaptionRecord, rows: Sequence[CaptionRow], console: Console
 ) -> None:
     """Write the page for reviewing, where asked for."""
-    from tasks.caption_review.build import page_rows, write_review_page
     from tasks.caption_shard import input_of
+    from tasks.captions.review.build import page_rows, write_review_page
 
     if arguments.page is None:
         return

@@ -18,8 +18,8 @@ from workflows.workers import Work, fill, shard_leases
 if TYPE_CHECKING:
     from schemas.caption import CaptionRecord
     from schemas.sample import Stage
-    from tasks.caption_decisions import Count
-    from tasks.caption_report import CaptionReport
+    from tasks.captions.decisions import Count
+    from tasks.captions.report import CaptionReport
     from workflows.filling import Filling
 
 
@@ -31,8 +31,8 @@ def record_of(arguments: Arguments, console: Console) -> CaptionRecord:
     from shards.provenance import code_version, library_versions
     from shards.record_file import agree_on_record
     from tasks.caption_shard import caption_weights, clip_files
-    from tasks.caption_texts import REFUSALS_VERSION
-    from tasks.captions_file import RECORD
+    from tasks.captions.file import RECORD
+    from tasks.captions.texts import REFUSALS_VERSION
 
     settings, root = caption_settings(arguments), arguments.out
     name, dataset, stage = _of_dataset(arguments)
@@ -67,7 +67,7 @@ def record_of(arguments: Arguments, console: Console) -> CaptionRecord:
 
 def begun_record(arguments: Arguments) -> CaptionRecord:
     """What captions that are there were made by; ValueError where they are of other pictures."""
-    from tasks.captions_file import caption_record
+    from tasks.captions.file import caption_record
 
     record = caption_record(arguments.out)
     _, dataset, _ = _of_dataset(arguments)
@@ -102,7 +102,7 @@ def caption(arguments: Arguments, record: CaptionRecord, console: Console) -> bo
     """Caption what is outstanding of a part, and tell; whether all of it is there and well."""
     from schemas.part import parse_part
     from shards.owner import Owner
-    from tasks.captions_file import gather_captions
+    from tasks.captions.file import gather_captions
     from workflows.filling import Filling
 
     root, shards = arguments.out, _shards(arguments, record)
@@ -134,7 +134,7 @@ def caption(arguments: Arguments, record: CaptionRecord, console: Console) -> bo
 def _shards(arguments: Arguments, record: CaptionRecord) -> Sequence[str]:
     from shards.plan import shard_names
     from shards.run import read_planned
-    from tasks.caption_inputs import chunk_names
+    from tasks.captions.inputs import chunk_names
 
     if record.photos is not None:
         return chunk_names(record.photos.rows, record.settings.chunk)
@@ -208,8 +208,8 @@ def _tell(
     seconds: float,
 ) -> bool:
     """Write and say what came of it; whether nothing was in the way."""
-    from tasks.caption_report import caption_report
-    from tasks.captions_file import caption_rows, read_rows
+    from tasks.captions.file import caption_rows, read_rows
+    from tasks.captions.report import caption_report
     from workflows.caption_told import tell, write_report
 
     console = filling.console

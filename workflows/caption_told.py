@@ -11,7 +11,7 @@ from workflows.console import Console, counted, duration
 
 if TYPE_CHECKING:
     from schemas.caption import CaptionRecord
-    from tasks.caption_report import CaptionReport
+    from tasks.captions.report import CaptionReport
 
 _MOST_OPENINGS = 5
 
@@ -19,7 +19,7 @@ _MOST_OPENINGS = 5
 def write_report(root: Path, report: CaptionReport, record: CaptionRecord) -> None:
     """Write report.json and report.md, each whole at every moment."""
     from shards.encoding import json_bytes
-    from tasks.caption_report import report_text
+    from tasks.captions.report import report_text
     from tasks.report_place import REPORT, TEXT, staged_report
 
     with staged_report(root) as place:

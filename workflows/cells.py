@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def train_cells(console: Console, works: Sequence[RunTraining], out: Path, processes: int) -> int:
     """One cell after the other; one that fails does not stop the others."""
     from schemas.endings import CannotGoOn
-    from tasks.ranks import Ranks
+    from tasks.training.ranks import Ranks
     from workflows.start_training import stop_asked
 
     failed = 0

@@ -132,7 +132,7 @@ def _check(arguments: Arguments) -> None:
 
 def _target(arguments: Arguments) -> Target | None:
     from metrics.targets import given_target, uniform_target
-    from tasks.audit_settings import read_target
+    from tasks.audit.settings import read_target
 
     if arguments.target is None:
         return None
@@ -167,7 +167,7 @@ def _told(arguments: Arguments, selection: Selection, target: Target | None) -> 
 def _draws(arguments: Arguments, rows: pa.Table, stage: Stage, target: Target) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from tasks.more_names import more_names
+    from tasks.audit.more_names import more_names
 
     assert arguments.draws is not None
     return asdict(

@@ -66,7 +66,7 @@ def _checked(arguments: Arguments) -> Path | None:
 
 
 def _export(place: str, folder: Path, console: Console) -> int:
-    from tasks.open_head import open_head
+    from tasks.enhance.open_head import open_head
 
     head = open_head(place)
     if folder.resolve() == Path(place).resolve():

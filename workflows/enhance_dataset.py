@@ -33,7 +33,7 @@ def enhance_dataset(
     from shards.plan import shard_names
     from shards.publish import published
     from shards.run import agree_on_generator, read_planned
-    from tasks.open_head import open_head
+    from tasks.enhance.open_head import open_head
     from workflows.filling import Filling
 
     refuse_inside(dataset, out)

@@ -13,8 +13,8 @@ from workflows.console import Console, counted, duration
 
 if TYPE_CHECKING:
     from schemas.enhance import Enhanced, EnhanceSettings
+    from tasks.enhance.inputs import Item
     from tasks.enhance_files import EnhanceFiles
-    from tasks.picture_inputs import Item
     from workflows.enhance_arguments import Arguments
 
 RECORD = "enhance.json"
@@ -28,7 +28,7 @@ def enhance_files(
     from schemas.part import parse_part
     from shards import filesystem
     from shards.owner import Owner
-    from tasks.picture_inputs import ENDINGS, find_pictures
+    from tasks.enhance.inputs import ENDINGS, find_pictures
 
     part = parse_part(arguments.part)
     inputs = find_pictures(arguments.input, out, ENDINGS[arguments.format])
@@ -53,9 +53,9 @@ def _prepare(
     from schemas.part import parse_part
     from shards.provenance import code_version, library_versions
     from shards.record_file import agree_on_record
+    from tasks.enhance.journal import PictureJournal
+    from tasks.enhance.open_head import enhancer_of, open_head
     from tasks.enhance_files import EnhanceFiles
-    from tasks.open_head import enhancer_of, open_head
-    from tasks.picture_journal import PictureJournal
 
     head = open_head(arguments.head)
     enhance, _ = enhancer_of(head, settings)

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from schemas.evaluate import EvaluateSettings
     from schemas.measure import SeenBy
-    from tasks.evaluated_dataset import Dataset
-    from tasks.evaluated_rows import Row
-    from tasks.evaluation import Compared
+    from tasks.evaluation.dataset import Dataset
+    from tasks.evaluation.evaluation import Compared
+    from tasks.evaluation.rows import Row
 
 # How the titles begin of what a person wants to see at once; the other tables are in the files.
 _SHOWN = ("Gap to the", "Pictures")
@@ -31,8 +31,8 @@ def main(argv: list[str]) -> int:
     arguments = parse(Arguments, "evaluate", argv)
     arguments.check(arguments.out, arguments.root, arguments.features)
     from schemas.evaluate import read_evaluate
-    from tasks.evaluated_dataset import check_halves, read_dataset
-    from tasks.evaluated_rows import networks_of
+    from tasks.evaluation.dataset import check_halves, read_dataset
+    from tasks.evaluation.rows import networks_of
 
     console = Console()
     settings = read_evaluate(arguments.config, split=arguments.split)
@@ -68,8 +68,8 @@ def _compared(
 ) -> Compared | None:
     """The rows, refused or flagged, with straw men chosen; None while others still tune them."""
     from schemas.evaluate import FilterRow
-    from tasks.evaluated_rows import asked_row, further_rows, implied_rows, refuse_sizes
-    from tasks.evaluation import Compared
+    from tasks.evaluation.evaluation import Compared
+    from tasks.evaluation.rows import asked_row, further_rows, implied_rows, refuse_sizes
 
     root = arguments.root
     rows = implied_rows(settings, data, root)
@@ -108,8 +108,8 @@ def _tuned(
 ) -> dict[str, Row] | None:
     """Straw men with the settings that close most on validation; None while some is missing."""
     from schemas.evaluate import FilterRow
-    from tasks.evaluated_rows import filter_row
-    from tasks.tune_straw_men import choose, tuning_of
+    from tasks.evaluation.rows import filter_row
+    from tasks.evaluation.tune_straw_men import choose, tuning_of
 
     tuning = tuning_of(settings, arguments.root, networks)
     if tuning is None:
@@ -129,7 +129,7 @@ def _tuned(
 
 def _source_speed(settings: EvaluateSettings, data: Dataset, root: Path) -> Any:
     from shards.run import read_run
-    from tasks.speeds import of_dataset
+    from tasks.evaluation.speeds import of_dataset
 
     if settings.source_alone is None:
         return None
@@ -151,7 +151,7 @@ def _open(arguments: Arguments, compared: Compared, what: Looking, console: Cons
     from schemas.settings import as_plain, fingerprint
     from shards.filesystem import file_facts
     from shards.provenance import code_version
-    from tasks.openings import note_opening, openings
+    from tasks.evaluation.openings import note_opening, openings
 
     folder = compared.data.folder
     before = len(list(openings(folder)))

@@ -14,10 +14,10 @@ from workflows.workers import Work, WorkerArguments, fill, shard_leases
 
 if TYPE_CHECKING:
     from schemas.measure import FeatureNumerics, SeenBy
-    from tasks.evaluated_dataset import Dataset
-    from tasks.evaluated_rows import Row
-    from tasks.feature_store import Covered
-    from tasks.look_places import LookPlace
+    from tasks.evaluation.dataset import Dataset
+    from tasks.evaluation.rows import Row
+    from tasks.features.places import LookPlace
+    from tasks.features.store import Covered
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ def looking(
 ) -> Looking:
     """The looks that show these rows to these networks."""
     from tasks.feature_shard import stored_shard
-    from tasks.feature_store import cover
+    from tasks.features.store import cover
 
     covered: dict[str, Covered] = {}
     places: dict[str, LookPlace] = {}
@@ -66,7 +66,7 @@ def look(
     from schemas.part import parse_part
     from shards import filesystem
     from shards.owner import Owner
-    from tasks.feature_store import publish_look
+    from tasks.features.store import publish_look
     from workflows.filling import Filling
 
     if not what.outstanding(store):
@@ -109,8 +109,8 @@ def _tell(console: Console, num_rows: int, seconds: float) -> None:
 
 
 def _work(store: Path, what: Looking, outstanding: list[str], numerics: FeatureNumerics) -> Work:
-    from tasks.feature_networks import device_of
     from tasks.feature_shard import FeatureConfig, FeatureShard
+    from tasks.features.networks import device_of
 
     return Work(
         worker=FeatureShard,
@@ -128,7 +128,7 @@ def _num_rows(what: Looking, outstanding: list[str]) -> int:
     """Rows that will come of what is outstanding: one for each picture, network and tap."""
     from shards.publish import published
     from tasks.feature_shard import looked_at
-    from tasks.feature_store import taps_of
+    from tasks.features.store import taps_of
 
     by_key: dict[str, list[str]] = {}
     for one in outstanding:

@@ -19,9 +19,9 @@ from workflows.deadline import parse_deadline
 from workflows.evaluate_features import look, looking
 
 if TYPE_CHECKING:
-    from tasks.evaluated_dataset import Dataset
-    from tasks.evaluated_rows import Row
-    from tasks.evaluation import Compared, Evaluation
+    from tasks.evaluation.dataset import Dataset
+    from tasks.evaluation.evaluation import Compared, Evaluation
+    from tasks.evaluation.rows import Row
     from workflows.evaluate_arguments import Arguments
 
 FOLDER = "prompts"
@@ -29,7 +29,7 @@ FOLDER = "prompts"
 
 def check_prompts(arguments: Arguments, data: Dataset) -> None:
     """Refuse files that cannot be judged, before hours go into the rest."""
-    from tasks.prompt_sets import read_prompts
+    from tasks.evaluation.prompt_sets import read_prompts
 
     if arguments.prompts and data.procedural:
         raise ValueError(
@@ -62,8 +62,8 @@ def judge_prompts(
 def _made(arguments: Arguments, compared: Compared, path: Path, console: Console) -> Dataset | None:
     """The dataset of a file's prompts; None where not all of it could be made."""
     from schemas.part import parse_part
-    from tasks.evaluated_dataset import read_dataset
-    from tasks.prompt_sets import plan_prompts
+    from tasks.evaluation.dataset import read_dataset
+    from tasks.evaluation.prompt_sets import plan_prompts
 
     folder = arguments.out / FOLDER / path.stem
     plan_prompts(folder, path, compared.data.run.config, compared.settings.pictures_per_prompt)
@@ -90,10 +90,10 @@ def _judged(
     arguments: Arguments, compared: Compared, data: Dataset, console: Console
 ) -> Evaluation | None:
     """Source, target, heads and filters on these prompts."""
-    from tasks.evaluate_numbers import evaluate
-    from tasks.evaluated_measures import fastest_eigenvalues
-    from tasks.evaluated_rows import head_row, implied_rows
-    from tasks.evaluation import Compared
+    from tasks.evaluation.evaluation import Compared
+    from tasks.evaluation.measures import fastest_eigenvalues
+    from tasks.evaluation.numbers import evaluate
+    from tasks.evaluation.rows import head_row, implied_rows
     from workflows.evaluate_report import STATISTICS
 
     settings = replace(
@@ -126,7 +126,7 @@ def _summary(told: Evaluation) -> dict[str, Any]:
     from dataclasses import asdict
 
     from schemas.evaluate import SOURCE, TARGET
-    from tasks.evaluate_words import within
+    from tasks.evaluation.words import within
     from tasks.text_tables import number
 
     table = told.gaps[TARGET][told.headline]

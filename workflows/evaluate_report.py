@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from workflows.console import Console
 
 if TYPE_CHECKING:
-    from tasks.evaluation import Compared
+    from tasks.evaluation.evaluation import Compared
     from workflows.evaluate_arguments import Arguments
 
 STATISTICS = "statistics"
@@ -27,10 +27,10 @@ def report(
     """
     from dataclasses import replace
 
-    from tasks.evaluate_numbers import evaluate
-    from tasks.evaluate_report import write_report
-    from tasks.evaluated_measures import fastest_eigenvalues
-    from tasks.evaluated_pictures import write_pictures
+    from tasks.evaluation.measures import fastest_eigenvalues
+    from tasks.evaluation.numbers import evaluate
+    from tasks.evaluation.picture_scores import write_pictures
+    from tasks.evaluation.report import write_report
     from tasks.report_place import REPORT, staged_report
 
     key = _key(compared, prompts or {})

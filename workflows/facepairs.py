@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from schemas.facepairs import FacePairSettings
     from schemas.run import GeneratorRecord, Run
-    from tasks.captions_file import Captions
+    from tasks.captions.file import Captions
     from workflows.filling import Filling
 
 
@@ -78,7 +78,7 @@ def _make(arguments: Arguments, settings: FacePairSettings, console: Console) ->
     from shards.plan import shard_names
     from shards.publish import published
     from shards.run import agree_on_generator, read_planned
-    from tasks.pair_report import pair_report, write_report
+    from tasks.facepairs.report import pair_report, write_report
     from workflows.filling import Filling
 
     out = arguments.out
@@ -171,7 +171,7 @@ def _captions(
     only: Collection[str] | None,
 ) -> Captions | None:
     """The captions of the pictures that are asked for; None where their own prompts are to do."""
-    from tasks.captions_file import read_captions
+    from tasks.captions.file import read_captions
 
     if arguments.captions is None:
         return None

@@ -12,7 +12,7 @@ from workflows.console import Console, counted
 
 if TYPE_CHECKING:
     from schemas.lora_sweep import LoraCell, LoraSweep
-    from tasks.lora_sweep_table import LoraResult
+    from tasks.sweep.lora_table import LoraResult
     from workflows.run_lora_training import RunLoraTraining
 
 
@@ -79,8 +79,8 @@ def _work(
 
 
 def _results(cells: Sequence[LoraCell], works: dict[str, RunLoraTraining]) -> list[LoraResult]:
-    from tasks.lora_sweep_table import lora_result
-    from tasks.ranks import Ranks
+    from tasks.sweep.lora_table import lora_result
+    from tasks.training.ranks import Ranks
 
     return [
         lora_result(cell, work.run, work.job().legs(Ranks())[-1].epochs.stop)
@@ -92,8 +92,8 @@ def _results(cells: Sequence[LoraCell], works: dict[str, RunLoraTraining]) -> li
 def _show(console: Console, sweep: LoraSweep, results: Sequence[LoraResult], out: Path) -> int:
     from shards.encoding import json_bytes
     from shards.filesystem import plain, replace_file
-    from tasks.lora_sweep_table import lora_sweep_table
     from tasks.report_place import REPORT
+    from tasks.sweep.lora_table import lora_sweep_table
     from tasks.text_tables import page, plain_tables
 
     table = lora_sweep_table(sweep, results)

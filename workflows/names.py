@@ -17,8 +17,8 @@ from workflows.console import Console, size
 
 if TYPE_CHECKING:
     from tasks.choose_names import Summary
-    from tasks.imdb_tables import Progress
-    from tasks.person_votes import Votes
+    from tasks.names.imdb_tables import Progress
+    from tasks.names.votes import Votes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +73,7 @@ def main(argv: list[str]) -> int:
     rule = arguments.rule()
     _check(arguments, rule)
     from tasks.choose_names import TooFewNamesError, choose_names
-    from tasks.names_file import check_place, publish_names
+    from tasks.names.file import check_place, publish_names
 
     check_place(arguments.out)
     console = Console()
@@ -120,7 +120,7 @@ def _count(text: str) -> int | None:
 
 
 def _read_votes(console: Console, arguments: Arguments) -> Votes:
-    from tasks.person_votes import read_person_votes
+    from tasks.names.votes import read_person_votes
 
     assert arguments.principals is not None
     assert arguments.ratings is not None
@@ -141,7 +141,7 @@ def _say(console: Console, arguments: Arguments, summary: Summary, *, written: b
         out = None if written is None else str(arguments.out)
         console.result(json.dumps({**asdict(summary), "seed": arguments.seed, "out": out}))
         return
-    from tasks.eligible_people import REASONS
+    from tasks.names.eligible_people import REASONS
 
     rows = [(REASONS[reason], num) for reason, num in summary.dropped.items() if num]
     console.heading(f"{arguments.imdb.name}: {summary.num_read:,} rows")

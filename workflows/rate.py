@@ -16,7 +16,7 @@ from workflows.console import Console, counted, size
 
 if TYPE_CHECKING:
     from schemas.study import Study
-    from tasks.rated_rows import Row
+    from tasks.rating.rows import Row
 
 STUDY, PAGE, OUTCOME = "study.json", "page", "outcome"
 
@@ -70,8 +70,8 @@ def main(argv: list[str]) -> int:
 
 def _make(arguments: Arguments) -> int:
     from schemas.study import FEWEST_TOGETHER, MOST_TOGETHER
-    from tasks.rated_rows import common_samples, given_rows, opened_rows
-    from tasks.rating_study import draw_study
+    from tasks.rating.rows import common_samples, given_rows, opened_rows
+    from tasks.rating.study import draw_study
 
     out, console = arguments.out, Console()
     assert out is not None
@@ -130,7 +130,7 @@ def _is_there(study: Study, out: Path) -> bool:
 def _write(study: Study, rows: Mapping[str, Row], out: Path, console: Console) -> None:
     """Write everything beside OUT, which then appears whole: a kill leaves no half of a study."""
     from shards.record_file import publish_record
-    from tasks.rating_page.build import write_page
+    from tasks.rating.page.build import write_page
 
     staging = out.absolute().with_name(f".{out.absolute().name}.relume-rate")
     shutil.rmtree(staging, ignore_errors=True)
@@ -148,14 +148,14 @@ def _analyse(arguments: Arguments) -> int:
     from schemas.study import Study
     from shards.encoding import json_bytes
     from shards.record_file import read_record
-    from tasks.picture_numbers import Numbers, read_numbers
-    from tasks.rating_report import (
+    from tasks.rating.picture_numbers import Numbers, read_numbers
+    from tasks.rating.ratings import read_ratings
+    from tasks.rating.report import (
         analyse,
         as_plain_outcome,
         outcome_tables,
         write_outcome_figures,
     )
-    from tasks.ratings import read_ratings
     from tasks.report_place import FIGURES, REPORT, TEXT, staged_report
     from tasks.text_tables import page, plain_tables
 

@@ -10,7 +10,7 @@ from schemas.guide import GuideConfig
 from workflows.run_training import RunTraining
 
 if TYPE_CHECKING:
-    from tasks.guide_course import GuideJob
+    from tasks.train_guidance import GuideJob
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +40,8 @@ class RunGuideTraining(RunTraining):
         """What a training process is told."""
         from schemas.run import FileIdentity
         from shards.filesystem import file_facts
-        from tasks.guide_course import GuideJob
         from tasks.selection_file import read_selection, selected_ids
+        from tasks.train_guidance import GuideJob
 
         selection, selected_by = None, None
         if self.selection is not None:

@@ -45,7 +45,7 @@ class RunLoraTraining(RunTraining):
 
     def agree(self, processes: int, console: Console) -> None:
         """Fix what the run is made by, or agree with it; and say what has no text."""
-        from tasks.ranks import Ranks
+        from tasks.training.ranks import Ranks
 
         new = not (self.run / RUN).exists()
         # The base class by name: a slotted dataclass is made anew, which super() does not know.

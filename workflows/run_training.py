@@ -20,8 +20,8 @@ from workflows.console import Console, counted
 if TYPE_CHECKING:
     from schemas.training import TrainingEnded, TrainingEvent
     from shards.owner import Owner
-    from tasks.course import Job
-    from tasks.ranks import Ranks
+    from tasks.training.course import Job
+    from tasks.training.ranks import Ranks
     from workflows.console import Advance
 
 _POLL_S = 1.0
@@ -52,7 +52,7 @@ class RunTraining(ABC):
 
     def agree(self, processes: int, console: Console) -> None:
         """Fix what the run is made by, or agree with what is fixed."""
-        from tasks.training_processes import agree
+        from tasks.training.processes import agree
 
         for difference in agree(self.job(), processes):
             console.warn(f"begun elsewhere, so weights may differ in the last digits: {difference}")
@@ -63,7 +63,7 @@ class RunTraining(ABC):
 
     def here(self, processes: int, ranks: Ranks, stop: Callable[[], bool]) -> Ending:
         """Train on this machine."""
-        from tasks.training_processes import train_here, train_in_processes
+        from tasks.training.processes import train_here, train_in_processes
 
         console = Console()
         with self._owned(ranks) as owner:
@@ -82,9 +82,9 @@ class RunTraining(ABC):
     ) -> Ending:
         """Train as one of the processes that were started together."""
         from models.offline import stay_offline
-        from tasks.meeting import meet
-        from tasks.ranks import Ranks
-        from tasks.training_processes import train_here
+        from tasks.training.meeting import meet
+        from tasks.training.processes import train_here
+        from tasks.training.ranks import Ranks
 
         stay_offline()
         ranks = Ranks(place.rank, place.count, place.local_rank)
@@ -106,7 +106,7 @@ class RunTraining(ABC):
         With `stop`, which a job has, one that was killed lately is waited for.
         """
         from shards.owner import Owner
-        from tasks.training_processes import refuse_foreign
+        from tasks.training.processes import refuse_foreign
 
         if not ranks.first:
             yield None
@@ -119,7 +119,7 @@ class RunTraining(ABC):
         job = self.job()
         if self.stage_to is None:
             return job
-        from tasks.stage_dataset import stage_dataset
+        from tasks.training.stage_dataset import stage_dataset
 
         staged = stage_dataset(job, self.stage_to)
         if ranks.first:

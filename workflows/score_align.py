@@ -13,7 +13,7 @@ from workflows.cli import DONE, parse
 from workflows.console import Console, counted
 
 if TYPE_CHECKING:
-    from tasks.people_rankings import Rankings
+    from tasks.rating.people_rankings import Rankings
 
 LATEX = "tables.tex"
 _MOST_TOLD = 5
@@ -53,9 +53,9 @@ def main(argv: list[str]) -> int:
     if not arguments.rankings:
         raise ValueError("RANKINGS: none given; name CSV files, or a study and its raters' files")
     from shards.encoding import json_bytes
-    from tasks.evaluate_report import latex
-    from tasks.ranked_scores import read_scores
-    from tasks.ranking_report import align, alignment_tables, as_plain_alignment
+    from tasks.evaluation.report import latex
+    from tasks.rating.ranked_scores import read_scores
+    from tasks.rating.ranking_report import align, alignment_tables, as_plain_alignment
     from tasks.report_place import REPORT, TEXT, staged_report
     from tasks.text_tables import page, plain_tables
 
@@ -111,7 +111,7 @@ def _rankings(arguments: Arguments, console: Console) -> Rankings:
     from schemas.mistakes import nearest
     from schemas.study import Study
     from shards.record_file import read_record
-    from tasks.people_rankings import rankings_of, ratings_as_rankings, read_rankings
+    from tasks.rating.people_rankings import rankings_of, ratings_as_rankings, read_rankings
     from workflows.rate import STUDY
 
     first, *others = arguments.rankings

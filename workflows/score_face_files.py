@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 def score_files(arguments: Arguments, settings: FaceScoreSettings, console: Console) -> bool:
     """Score what is outstanding of a part; whether all of it is there and without errors."""
     from shards.photo_files import photos_identity, photos_parquet, publish_photos
-    from tasks.caption_inputs import chunk_names
-    from tasks.picture_inputs import find_pictures
-    from tasks.score_files import CHUNK, named_files
+    from tasks.captions.inputs import chunk_names
+    from tasks.enhance.inputs import find_pictures
+    from tasks.facescore.files import CHUNK, named_files
 
     out, chunk = arguments.out, CHUNK if arguments.chunk is None else arguments.chunk
     if arguments.stage:

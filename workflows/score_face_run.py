@@ -49,7 +49,7 @@ def agree(
     from shards import filesystem
     from shards.provenance import code_version, library_versions, processor
     from shards.record_file import agree_on_record
-    from tasks.score_faces import scorer_weights
+    from tasks.facescore.faces import scorer_weights
 
     record = FaceScoreRecord(
         dataset=dataset,

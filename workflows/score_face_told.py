@@ -18,7 +18,7 @@ def tell(
     console: Console, arguments: Arguments, rows: Sequence[dict[str, Any]], *, of_files: bool
 ) -> None:
     """Say what was found, each file by itself where they are few; or all of it as JSON."""
-    from tasks.score_faces import tally
+    from tasks.facescore.faces import tally
     from tasks.text_tables import number
 
     counts = tally(rows)

@@ -62,7 +62,7 @@ def for_slurm(words: list[str]) -> tuple[list[str], list[str]]:
 def _train_here(work: RunTraining, processes: int) -> int:
     if processes < 1:
         raise ValueError(f"--processes {processes}: should be at least 1")
-    from tasks.ranks import ranks_of
+    from tasks.training.ranks import ranks_of
 
     ranks = ranks_of(os.environ)
     if ranks.count > 1 and processes > 1:

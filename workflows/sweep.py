@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from schemas.slurm import SlurmSettings
     from schemas.sweep import Cell, SweepConfig
     from slurm.submit import JobRequest
-    from tasks.sweep_results import CellResult
+    from tasks.sweep.results import CellResult
     from workflows.run_training import RunTraining
 
 
@@ -57,7 +57,7 @@ def main(argv: list[str]) -> int:
     from schemas.settings import as_plain, read_toml, resolve
     from schemas.slurm import SlurmSettings
     from schemas.sweep import cells_of, read_sweep
-    from tasks.sweep_results import NoFinalist
+    from tasks.sweep.results import NoFinalist
     from workflows.launch import refuse_relative
     from workflows.lora_sweep import sweep_loras
 
@@ -129,7 +129,7 @@ def _of_slurm(word: str) -> str:
 def _cells_now(sweep: SweepConfig, config: Path, out: Path) -> list[Cell]:
     """The cells of the first phase; once they are done, those of the second as well."""
     from schemas.sweep import cells_of
-    from tasks.sweep_results import finalists
+    from tasks.sweep.results import finalists
 
     first = cells_of(sweep, "screen", config)
     results = [_result(cell, out) for cell in first]
@@ -140,7 +140,7 @@ def _cells_now(sweep: SweepConfig, config: Path, out: Path) -> list[Cell]:
 
 
 def _result(cell: Cell, out: Path) -> CellResult:
-    from tasks.sweep_results import result_of
+    from tasks.sweep.results import result_of
 
     return result_of(cell, out / cell.name)
 
@@ -184,7 +184,7 @@ def _show(console: Console, sweep: SweepConfig, cells: list[Cell], out: Path) ->
     from shards.encoding import json_bytes
     from shards.filesystem import plain, replace_file
     from tasks.report_place import REPORT
-    from tasks.sweep_tables import draw_sweep, sweep_tables
+    from tasks.sweep.tables import draw_sweep, sweep_tables
     from tasks.text_tables import page, plain_tables
 
     results = [_result(cell, out) for cell in cells]

@@ -17,7 +17,9 @@ import torch._dynamo  # noqa: F401  # what an optimiser would load in each of th
 from schemas.overrides import parse_overrides
 from schemas.place import Place
 from schemas.train import TrainConfig, train_config
-from tasks import meeting, train_head, training_processes  # noqa: F401
+from tasks import train_head  # noqa: F401
+from tasks.training import meeting  # noqa: F401
+from tasks.training import processes as training_processes  # noqa: F401
 from workflows.run_head_training import RunHeadTraining
 
 

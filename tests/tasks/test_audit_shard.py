@@ -21,8 +21,8 @@ from schemas.settings import resolve
 from shards.encoding import read_parquet
 from shards.run import read_generator, read_run
 from tasks import audit_shard
+from tasks.audit.lookers import audit_weights, build_looker
 from tasks.audit_shard import AuditConfig, AuditShard
-from tasks.lookers import audit_weights, build_looker
 
 SHARD = "train/shard-000000"
 

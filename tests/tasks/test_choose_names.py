@@ -22,10 +22,10 @@ from hypothesis import strategies as st
 
 from schemas.name import NAME_SCHEMA
 from schemas.name_rule import NameRule
-from tasks import best_names
 from tasks.choose_names import Summary, TooFewNamesError, choose_names
-from tasks.name_hash import hash_names, ordered_by
-from tasks.person_votes import Votes, read_person_votes
+from tasks.names import best as best_names
+from tasks.names.name_hash import hash_names, ordered_by
+from tasks.names.votes import Votes, read_person_votes
 
 HEADER = "nconst\tprimaryName\tbirthYear\tdeathYear\tprimaryProfession\tknownForTitles"
 Row = tuple[str, str, str, str, str, str]
@@ -191,7 +191,7 @@ def test_names_of_one_hash_are_all_kept_and_ordered_by_name(
 ) -> None:
     everything, _ = choose(crowd)
     monkeypatch.setattr(
-        "tasks.eligible_people.hash_names", lambda names: np.zeros(len(names), np.uint64)
+        "tasks.names.eligible_people.hash_names", lambda names: np.zeros(len(names), np.uint64)
     )
     chosen, _ = choose(crowd, block_bytes=500)
     assert [row["name"] for row in chosen] == sorted(row["name"] for row in everything)

@@ -11,7 +11,7 @@ import pytest
 
 from schemas.sample import Stage
 from tasks import choose_samples as module
-from tasks.audit_population import Population
+from tasks.audit.population import Population
 from tasks.choose_samples import Wish, choose_samples
 
 # Two alike, and one that is like neither.

@@ -15,9 +15,9 @@ from schemas.enhance import Enhanced, EnhanceSettings
 from schemas.part import parse_part
 from shards import filesystem
 from tasks import enhance_files
+from tasks.enhance.inputs import Item, find_pictures
+from tasks.enhance.journal import PictureJournal
 from tasks.enhance_files import EnhanceFiles, Stopped, _Room
-from tasks.picture_inputs import Item, find_pictures
-from tasks.picture_journal import PictureJournal
 from tests.heads import small_head
 
 WHOLE = parse_part("1/1")

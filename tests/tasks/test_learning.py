@@ -28,10 +28,10 @@ from models.tiny.lpips import write_lpips
 from schemas.sample import Split, Stage
 from schemas.train import train_config
 from shards.reader import Reader
-from tasks.ranks import Ranks
 from tasks.train_head import TrainJob
-from tasks.training import Training
-from tasks.training_processes import agree
+from tasks.training.processes import agree
+from tasks.training.ranks import Ranks
+from tasks.training.trainer import Training
 from workflows import generate, plan
 
 DEMO = Path(__file__).parents[2] / "configs/demo.toml"

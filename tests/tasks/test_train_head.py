@@ -30,17 +30,17 @@ from schemas.training import (
     TrainingStarted,
 )
 from shards.reader import Reader
-from tasks import training_processes
-from tasks.course import Position
-from tasks.device_clock import DeviceClock, device_seconds
-from tasks.ranks import Ranks
-from tasks.stand_ins import Unusable
+from tasks.heads.validation import Validation
 from tasks.train_head import HeadCourse, TrainJob, learning_rate
-from tasks.training import Diverged, Training
-from tasks.training_pictures import Batch, TrainingPictures, _is_flat
-from tasks.training_processes import agree, train_in_processes
-from tasks.training_state import StateFolder
-from tasks.validation import Validation
+from tasks.training import processes as training_processes
+from tasks.training.course import Position
+from tasks.training.device_clock import DeviceClock, device_seconds
+from tasks.training.pictures import Batch, TrainingPictures, _is_flat
+from tasks.training.processes import agree, train_in_processes
+from tasks.training.ranks import Ranks
+from tasks.training.stand_ins import Unusable
+from tasks.training.state import StateFolder
+from tasks.training.trainer import Diverged, Training
 from tests.training_runs import (
     differing,
     lines_of,
@@ -159,7 +159,7 @@ def test_it_tells_how_long_it_held_its_devices(
             Clocked.steps += 1
             return super().step(*arguments)
 
-    monkeypatch.setattr("tasks.device_clock.monotonic", lambda: 10.0 * Clocked.steps)
+    monkeypatch.setattr("tasks.training.device_clock.monotonic", lambda: 10.0 * Clocked.steps)
     monkeypatch.setattr("tasks.train_head.HeadCourse", Clocked)
     phase = {"phase": [{"epochs": 2, "crop_px": 60, "batch_size": 8}]}
     ours = job(record={"log_every_steps": 1, "save_every_steps": 2}, **phase)
@@ -186,7 +186,7 @@ def test_two_processes_hold_two_devices_and_an_older_state_tells_of_none(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = [5.0]
-    monkeypatch.setattr("tasks.device_clock.monotonic", lambda: now[0])
+    monkeypatch.setattr("tasks.training.device_clock.monotonic", lambda: now[0])
     clock = DeviceClock(2)
     clock.go_on_from(100.0)
     now[0] += 7
@@ -528,13 +528,13 @@ def test_the_flattest_picture_is_counted_and_left_out(
         for place in range(len(reader))
     }
     flattest, second = sorted(spans, key=spans.__getitem__)[:2]
-    monkeypatch.setattr("tasks.training_pictures.FLAT_LEVELS", spans[second])
+    monkeypatch.setattr("tasks.training.pictures.FLAT_LEVELS", spans[second])
     told = train(job(**phase))
     left_out = [event for event in told if isinstance(event, LeftOut)]
     assert {event.sample for event in left_out} == {flattest}
     assert all("shows nothing" in event.why for event in left_out)
     assert told[-1].how == "finished"
-    monkeypatch.setattr("tasks.training_pictures.FLAT_LEVELS", 256)
+    monkeypatch.setattr("tasks.training.pictures.FLAT_LEVELS", 256)
     with pytest.raises(ValueError, match=r"shows nothing: .* and so with 7 before it"):
         train(job(run="all flat", **phase))
 

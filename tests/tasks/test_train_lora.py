@@ -29,12 +29,12 @@ from schemas.training import Alarm, EpochEnded, LeftOut, TrainingEnded
 from shards.encoding import parquet_bytes
 from shards.reader import Reader
 from shards.run import read_generator
-from tasks.kept_latents import file_shares
-from tasks.ranks import Ranks
-from tasks.stand_ins import Unusable
+from tasks.lora.kept_latents import file_shares
 from tasks.train_lora import LoraJob
-from tasks.training import Diverged, Training
-from tasks.training_processes import agree, train_in_processes
+from tasks.training.processes import agree, train_in_processes
+from tasks.training.ranks import Ranks
+from tasks.training.stand_ins import Unusable
+from tasks.training.trainer import Diverged, Training
 from tests.training_runs import differing, lines_without_times, state_of, stop_after
 
 
@@ -185,7 +185,7 @@ def test_kept_latents_are_those_of_the_phase_and_of_one_making(
 def test_a_stop_between_files_of_latents_keeps_them(
     job: Callable[..., LoraJob], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.kept_latents._FILE", 3)
+    monkeypatch.setattr("tasks.lora.kept_latents._FILE", 3)
     data = {"images": 8, "cache": True}
     whole, ours = job("whole", data=data), job("stopped", data=data)
     train(whole)
@@ -365,7 +365,7 @@ def test_a_damaged_picture_stops_or_is_left_out(
     job: Callable[..., LoraJob], generated: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # So that a file of latents is of nothing but a damaged one.
-    monkeypatch.setattr("tasks.kept_latents._FILE", 1)
+    monkeypatch.setattr("tasks.lora.kept_latents._FILE", 1)
     row = damage(generated, "train")
     # One epoch on all pictures of train, the damaged one among them.
     data = {"images": None, "phase_images": 1000, "phase_epochs": 1, "batch_size": 4}
@@ -429,7 +429,7 @@ def test_a_loss_that_is_no_number_stops_and_says_what_is_left(
 
 
 def test_staged_shards_are_enough(job: Callable[..., LoraJob], tmp_path: Path) -> None:
-    from tasks.stage_dataset import stage_dataset
+    from tasks.training.stage_dataset import stage_dataset
 
     whole, ours = job("whole"), job("staged")
     train(whole)
@@ -521,7 +521,7 @@ def test_captions_of_other_pictures_of_the_samples_are_refused(
 
 
 def test_pictures_without_prompts_need_captions(job: Callable[..., LoraJob]) -> None:
-    from tasks.photo_texts import Texts
+    from tasks.lora.texts import Texts
 
     texts = Texts({"a": "x"}, {"b": "without a prompt", "c": "without a prompt"})
     with pytest.raises(ValueError, match=r"here: 2 of 3 pictures .*2 without a prompt.*'b'; cap"):
@@ -542,7 +542,7 @@ def test_where_nothing_is_held_out_the_loss_says_so(job: Callable[..., LoraJob])
 
 
 def test_pictures_come_with_their_own_texts(job: Callable[..., LoraJob]) -> None:
-    from tasks.photo_pictures import PhotoBatches
+    from tasks.lora.pictures import PhotoBatches
 
     samples = job().samples(Ranks())
     photos = samples.portions[0]

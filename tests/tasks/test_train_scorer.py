@@ -22,12 +22,12 @@ from schemas.audit import Box
 from schemas.score_train import ScoreTrainConfig, score_train_config
 from schemas.training import EpochEnded, LeftOut, TrainingEnded
 from shards.reader import Reader
-from tasks.course import Position
-from tasks.ranks import Ranks
-from tasks.score_pairs import ScorePairs, mask_box
-from tasks.stand_ins import Unusable
+from tasks.facescore.pairs import ScorePairs, mask_box
 from tasks.train_scorer import ScoreCourse, ScoreJob
-from tasks.training_processes import agree, train_here
+from tasks.training.course import Position
+from tasks.training.processes import agree, train_here
+from tasks.training.ranks import Ranks
+from tasks.training.stand_ins import Unusable
 from tests.blurred_pairs import make_blurred_pairs
 from workflows.cli import main
 

@@ -28,7 +28,7 @@ from shards import filesystem
 from shards.encoding import read_parquet
 from shards.events import read as read_events
 from shards.filesystem import file_facts
-from tasks.audit_settings import read_matrices
+from tasks.audit.settings import read_matrices
 from tasks.selection_file import read_selection, selected_ids
 from workflows.cli import main
 from workflows.curate import _some

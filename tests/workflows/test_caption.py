@@ -18,7 +18,7 @@ from PIL import Image
 
 from models.tiny.write import write
 from shards.reader import Reader
-from tasks.captions_file import read_captions
+from tasks.captions.file import read_captions
 from tests.photographs import write_photographs
 from workflows.cli import main
 

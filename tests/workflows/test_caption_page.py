@@ -16,8 +16,8 @@ from playwright.sync_api import Browser, Page, expect
 from models.tiny.write import write
 from schemas.caption import CAPTION_SCHEMA
 from shards.encoding import parquet_bytes
-from tasks.caption_review.build import page_rows
-from tasks.captions_file import caption_rows
+from tasks.captions.file import caption_rows
+from tasks.captions.review.build import page_rows
 from tests.photographs import write_photographs
 from workflows.cli import main
 

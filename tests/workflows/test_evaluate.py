@@ -29,7 +29,7 @@ from schemas.name import NAME_SCHEMA, Name
 from schemas.records import to_table
 from shards.encoding import read_parquet
 from shards.plan import read_plan
-from tasks.openings import openings
+from tasks.evaluation.openings import openings
 from tests.presets import PROCEDURAL
 from workflows.cli import main
 

@@ -29,7 +29,7 @@ from shards.encoding import read_parquet
 from shards.events import read as read_events
 from shards.photo_files import read_as_planned
 from shards.reader import Reader
-from tasks.score_faces import FaceScore, scorer_weights
+from tasks.facescore.faces import FaceScore, scorer_weights
 from tests.blurred_pairs import make_blurred_pairs
 from workflows.cli import main
 
@@ -152,7 +152,7 @@ def test_a_file_that_is_gone_fails_its_chunk(
         return read_as_planned(place, photo)
 
     with monkeypatch.context() as patch:
-        patch.setattr("tasks.caption_inputs.read_as_planned", taken_away)
+        patch.setattr("tasks.captions.inputs.read_as_planned", taken_away)
         assert score(folder, "--out", out, "--chunk", "2") == 1
     told = capsys.readouterr()
     assert "is gone since it was planned" in told.err

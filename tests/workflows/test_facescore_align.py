@@ -16,7 +16,7 @@ import pytest
 from schemas.facescore import FACE_SCORE_SCHEMA
 from schemas.study import Study, Trial
 from shards.record_file import publish_record
-from tasks.people_rankings import FEW, MIXED, MORE, OTHER
+from tasks.rating.people_rankings import FEW, MIXED, MORE, OTHER
 from workflows.cli import main
 
 Capture = pytest.CaptureFixture[str]

@@ -25,8 +25,8 @@ from schemas.guide import DinoDistance, L2Distance, guide_config
 from schemas.selection import SELECTION_SCHEMA
 from shards.provenance import ROOT
 from shards.reader import Reader
-from tasks.guide_course import GuideJob
-from tasks.ranks import Ranks
+from tasks.train_guidance import GuideJob
+from tasks.training.ranks import Ranks
 from tests.face_pictures import make_small_pairs, with_unit_latents
 from workflows.cli import main
 from workflows.guide import placed

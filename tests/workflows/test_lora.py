@@ -18,7 +18,7 @@ from models.captioner import clip_length
 from models.tiny.write import write
 from schemas.lora import lora_config
 from shards.plan import read_plan
-from tasks.ranks import Ranks
+from tasks.training.ranks import Ranks
 from tests.presets import LORA
 from workflows import cli
 from workflows.console import Console

@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from schemas.study import SPOILT, Study
 from shards.record_file import read_record
-from tasks.rating_study import spoilt
+from tasks.rating.study import spoilt
 from workflows.cli import main
 
 Capture = pytest.CaptureFixture[str]
@@ -274,7 +274,7 @@ def test_the_same_command_again_goes_on_after_a_kill(
     argv = [sys.executable, "-m", "workflows.rate", *told, "--out", str(out), *counts]
     # Ends by SIGKILL when the first pictures are written.
     kill = (
-        "import os, signal, sys; from tasks.rating_page import build; "
+        "import os, signal, sys; from tasks.rating.page import build; "
         "build._write_pictures = lambda *_: os.kill(os.getpid(), signal.SIGKILL); "
         "from workflows.rate import main; main(sys.argv[1:])"
     )

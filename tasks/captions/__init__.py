@@ -1,0 +1,1 @@
+"""The parts of captioning: its pictures, what people decide, sidecars, and the report."""

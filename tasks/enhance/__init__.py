@@ -1,0 +1,1 @@
+"""The parts of enhancing: which head, which pictures, and what is noted of them."""

@@ -1,0 +1,1 @@
+"""Which faces become pairs, and what became of them."""

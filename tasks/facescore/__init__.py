@@ -1,0 +1,1 @@
+"""The parts of Face Score (paper 3): faces in pictures, and a scorer that learns."""

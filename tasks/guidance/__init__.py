@@ -1,0 +1,1 @@
+"""The parts of guidance (paper 3): its pairs, its step, its card."""

@@ -1,0 +1,1 @@
+"""How names come out of IMDb's tables: who is eligible, who is known best, and the file."""

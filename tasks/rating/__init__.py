@@ -1,0 +1,1 @@
+"""What people choose: studies, their page, rankings, and which numbers agree."""

@@ -1,0 +1,1 @@
+"""How long a picture takes, and what that makes of a head."""

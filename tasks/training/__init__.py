@@ -1,0 +1,1 @@
+"""The one trainer, for whatever learns: processes, steps, state, log."""
