@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.generators.diffusers_pair.checksums import sha256_of
+from models.checksums import sha256_of
 
 _TIMEOUT_S = 60
 _PIECE = 1 << 20

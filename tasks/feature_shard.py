@@ -24,6 +24,7 @@ from shards.encoding import read_parquet
 from shards.provenance import code_version, library_versions, processor
 from shards.staging import stage_rows
 from tasks.features.beside import Beside
+from tasks.features.names import looked_at
 from tasks.features.networks import PAIRED, Network, device_of, load_network, weights_of
 from tasks.features.places import Changing, LookPlace, PairReader, Picture, changing, read_picture
 from tasks.features.prompted_networks import NO_PROMPT
@@ -55,17 +56,6 @@ class _Shown:
     beside: Beside | None = None
     prepared: dict[str, Any] | None = None
     why: str | None = None
-
-
-def stored_shard(key: str, shard: str) -> str:
-    """The name in the store of what a look found in a shard of a dataset."""
-    return f"{key}/{shard.replace('/', '-', 1)}"
-
-
-def looked_at(stored: str) -> tuple[str, str]:
-    """The look's key, and the shard of the dataset."""
-    key, _, shard = stored.partition("/")
-    return key, shard.replace("-", "/", 1)
 
 
 class FeatureShard:

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch.optim import Optimizer
 
+from models.checksums import sha256_of
 from models.features.vision_hub import weight_files
-from models.generators.diffusers_pair.checksums import sha256_of
 from models.stable_diffusion.parts import find_parts, identity_of, load_parts
 from models.stable_diffusion.unet_folder import save_unet
 from schemas.endings import ends_the_run

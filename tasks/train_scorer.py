@@ -12,9 +12,9 @@ import torch
 from torch.optim import Optimizer
 
 from metrics.intervals import wilson
+from models.checksums import sha256_of
 from models.facescore.learning import ranking_loss
 from models.facescore.scorer import files_to_open, open_scorer, scorer_files
-from models.generators.diffusers_pair.checksums import sha256_of
 from models.heads.folder import write_folder
 from schemas.endings import ends_the_run
 from schemas.facescore import SCORER_FORMAT

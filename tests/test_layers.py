@@ -36,7 +36,7 @@ def checkout(tmp_path: Path) -> Path:
 def test_the_house_stands(checkout: Path) -> None:
     done = lint(checkout)
     assert done.returncode == 0, done.stdout
-    assert "3 kept, 0 broken" in done.stdout
+    assert "4 kept, 0 broken" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -62,6 +62,14 @@ def test_a_planted_import_is_found(checkout: Path, room: str, line: str, contrac
     assert done.returncode == 1, done.stdout
     assert f"{contract} BROKEN" in done.stdout
     assert f"{room}.planted" in done.stdout
+
+
+def test_parts_import_each_other_in_one_direction(checkout: Path) -> None:
+    (checkout / "tasks/training/planted.py").write_text('"""Planted."""\n\nimport tasks.heads\n')
+    done = lint(checkout)
+    assert done.returncode == 1, done.stdout
+    assert "Parts import each other in one direction BROKEN" in done.stdout
+    assert "No cycles are allowed in tasks." in done.stdout
 
 
 def test_each_library_has_its_room_and_imports_go_down(checkout: Path) -> None:

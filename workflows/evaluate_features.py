@@ -40,7 +40,7 @@ def looking(
     store: Path, rows: Sequence[Row], beside: Dataset, networks: Mapping[str, SeenBy]
 ) -> Looking:
     """The looks that show these rows to these networks."""
-    from tasks.feature_shard import stored_shard
+    from tasks.features.names import stored_shard
     from tasks.features.store import cover
 
     covered: dict[str, Covered] = {}
@@ -127,7 +127,7 @@ def _work(store: Path, what: Looking, outstanding: list[str], numerics: FeatureN
 def _num_rows(what: Looking, outstanding: list[str]) -> int:
     """Rows that will come of what is outstanding: one for each picture, network and tap."""
     from shards.publish import published
-    from tasks.feature_shard import looked_at
+    from tasks.features.names import looked_at
     from tasks.features.store import taps_of
 
     by_key: dict[str, list[str]] = {}

@@ -13,7 +13,7 @@ from torch import nn
 from models.adapters.card import card
 from models.adapters.lora import add_lora, lora_parameters
 from models.adapters.lora_files import DIFFUSERS, KOHYA, diffusers_file, kohya_file, load_lora_file
-from models.generators.diffusers_pair.checksums import sha256_of
+from models.checksums import sha256_of
 from models.heads.folder import CARD, CONFIG, sha256, write_folder
 from schemas.adapter import FORMAT, VERSION, AdapterFacts, AdapterRecord
 from schemas.lora import AdapterSettings

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from models.generators.diffusers_pair.checksums import sha256_of
+from models.checksums import sha256_of
 from models.quiet import quiet
 
 # With the tokens that begin and end a text.

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from models.generators.diffusers_pair.checksums import sha256_of
+from models.checksums import sha256_of
 from models.quiet import quiet
 from schemas.caption import Device, NumberFormat
 

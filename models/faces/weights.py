@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
-from models.generators.diffusers_pair.checksums import sha256_of
+from models.checksums import sha256_of
 from schemas.audit import DeepFaceSettings, Engine
 
 _RELEASE = "https://github.com/serengil/deepface_models/releases/download/v1.0/"

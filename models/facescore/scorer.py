@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from models.checksums import sha256_of
 from models.facescore.network import FaceScorer, build_scorer
 from models.facescore.pixels import Picture, shown
 from models.facescore.published import (
@@ -24,7 +25,6 @@ from models.facescore.published import (
     refuse_other_names,
 )
 from models.facescore.texts import face_tokens, tokens_of
-from models.generators.diffusers_pair.checksums import sha256_of
 from models.heads.folder import CONFIG, WEIGHTS, sha256
 from schemas.facescore import (
     IMAGE_REWARD_MEAN,

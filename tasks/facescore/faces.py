@@ -14,12 +14,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from models.checksums import sha256_of
 from models.faces.detection import FaceFinder, SeenFace
 from models.faces.process import settle
 from models.faces.weights import found_files, home_of, weight_sums
 from models.facescore.pixels import face_crop
 from models.facescore.scorer import Scorer, files_to_open, open_scorer
-from models.generators.diffusers_pair.checksums import sha256_of
 from schemas.audit import Box
 from schemas.facescore import FaceScoreSettings, FaceScoreStatus, PictureScore
 

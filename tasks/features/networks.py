@@ -56,7 +56,7 @@ class Network(Protocol):
 
 def weights_of(network: NetworkSettings) -> dict[str, str]:
     """The checksum of each file of weights by its name; ValueError names one that is missing."""
-    from models.generators.diffusers_pair.checksums import sha256_of
+    from models.checksums import sha256_of
 
     if isinstance(network, TextureSettings | DetailSettings):
         return {}

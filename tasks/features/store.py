@@ -21,7 +21,7 @@ from shards.encoding import read_parquet
 from shards.provenance import code_version, library_versions, processor
 from shards.publish import published
 from shards.record_file import agree_on_record, read_record
-from tasks.feature_shard import stored_shard
+from tasks.features.names import stored_shard
 
 LOOK = "look.json"
 _DIGITS = 16

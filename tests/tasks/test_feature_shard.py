@@ -52,7 +52,8 @@ from shards import layout
 from shards.encoding import read_parquet
 from shards.reader import Reader
 from shards.run import read_generator
-from tasks.feature_shard import FeatureConfig, FeatureShard, looked_at, stored_shard
+from tasks.feature_shard import FeatureConfig, FeatureShard
+from tasks.features.names import looked_at, stored_shard
 from tasks.features.networks import DETAIL, PAIRS, PAIRS_LPIPS, device_of, load_network, weights_of
 from tasks.features.places import LookPlace
 

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from models.generators.diffusers_pair.checksums import sha256_of
+from models.checksums import sha256_of
 
 INDEX = "model_index.json"
 # A component is a model or one of these, which have settings and vocabularies but no weights.

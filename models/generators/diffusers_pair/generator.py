@@ -12,8 +12,8 @@ import numpy.typing as npt
 import torch
 
 from models.adapters.lora_files import DIFFUSERS
+from models.checksums import sha256_of
 from models.generators.diffusers_pair.checkpoint import Checkpoint, find_checkpoint
-from models.generators.diffusers_pair.checksums import sha256_of
 from models.generators.diffusers_pair.families import Encoded, encode_prompts, family_of
 from models.generators.diffusers_pair.loading import Loader, Pipeline, is_off_midway
 from models.generators.diffusers_pair.local_copy import local_copy

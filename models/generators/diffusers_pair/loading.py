@@ -13,8 +13,8 @@ from safetensors import SafetensorError
 
 from models.adapters.folder import check_published
 from models.adapters.lora_files import DIFFUSERS, KOHYA
+from models.checksums import sha256_of
 from models.generators.diffusers_pair.checkpoint import Checkpoint, same_component
-from models.generators.diffusers_pair.checksums import sha256_of
 from models.generators.diffusers_pair.families import Family, family_of
 from models.quiet import quiet
 from schemas.generator import DiffusersSettings

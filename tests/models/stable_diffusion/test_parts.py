@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from models.generators.diffusers_pair.checksums import sha256_of
+from models.checksums import sha256_of
 from models.stable_diffusion.encoding import (
     encode_pictures,
     text_states,

@@ -41,8 +41,9 @@ from shards.reader import Reader
 from shards.run import read_generator
 from tasks.evaluation.dataset import read_dataset
 from tasks.evaluation.rows import Row
-from tasks.feature_shard import FeatureConfig, FeatureShard, stored_shard
+from tasks.feature_shard import FeatureConfig, FeatureShard
 from tasks.features.beside import Beside
+from tasks.features.names import stored_shard
 from tasks.features.networks import weights_of
 from tasks.features.places import LookPlace
 from tasks.features.prompted_networks import PromptedNetwork

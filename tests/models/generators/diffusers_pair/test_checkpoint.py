@@ -11,9 +11,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from models.checksums import sha256_of
 from models.generators.build import build_generator
 from models.generators.diffusers_pair.checkpoint import find_checkpoint, same_component
-from models.generators.diffusers_pair.checksums import sha256_of
 from models.generators.diffusers_pair.families import family_of
 from models.generators.diffusers_pair.loading import Loader
 from schemas.config import DatasetConfig
