@@ -148,14 +148,10 @@ def _analyse(arguments: Arguments) -> int:
     from schemas.study import Study
     from shards.encoding import json_bytes
     from shards.record_file import read_record
+    from tasks.rating.outcome import analyse, as_plain_outcome
     from tasks.rating.picture_numbers import Numbers, read_numbers
     from tasks.rating.ratings import read_ratings
-    from tasks.rating.report import (
-        analyse,
-        as_plain_outcome,
-        outcome_tables,
-        write_outcome_figures,
-    )
+    from tasks.rating.report import outcome_tables, write_outcome_figures
     from tasks.report_place import FIGURES, REPORT, TEXT, staged_report
     from tasks.text_tables import page, plain_tables
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from schemas.study import Study, Trial
+from tasks.rating.outcome import analyse, as_plain_outcome
 from tasks.rating.ratings import Rating
-from tasks.rating.report import analyse, as_plain_outcome, outcome_tables
+from tasks.rating.report import outcome_tables
 
 ROWS = ("source", "target", "ESA", "U-Net")
 
