@@ -34,7 +34,9 @@ demo: $(READY)  ## the whole paper on drawn portraits, in runs/demo
 	@$(BIN)/relume reproduce configs/demo.toml --out runs/demo
 
 # Three processes on two cores, as many tests wait; threads wait asleep, or it would take an hour.
+# Compiled first: where PYTHONDONTWRITEBYTECODE is set, each of hundreds of processes would compile anew.
 test: $(READY) $(PEERS_READY)  ## all tests, with coverage
+	@$(BIN)/python -m compileall -q $(PACKAGES) benchmarks tests
 	OMP_WAIT_POLICY=passive $(BIN)/pytest --numprocesses 3 --no-loadscope-reorder \
 	  --cov --cov-report=term-missing:skip-covered
 
