@@ -30,9 +30,9 @@ from shards.layout import rows_path
 from shards.provenance import ROOT
 from shards.run import read_generator
 from tasks.feature_shard import FeatureConfig, FeatureShard
-from tasks.features.names import stored_shard
 from tasks.features.networks import device_of, weights_of
 from tasks.features.places import LookPlace
+from tasks.features.store import stored_shard
 from tasks.published_pictures import published_picture
 from workflows import generate, plan
 

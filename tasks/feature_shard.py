@@ -24,10 +24,10 @@ from shards.encoding import read_parquet
 from shards.provenance import code_version, library_versions, processor
 from shards.staging import stage_rows
 from tasks.features.beside import Beside
-from tasks.features.names import looked_at
 from tasks.features.networks import PAIRED, Network, device_of, load_network, weights_of
 from tasks.features.places import Changing, LookPlace, PairReader, Picture, changing, read_picture
 from tasks.features.prompted_networks import NO_PROMPT
+from tasks.features.store import looked_at
 from tasks.published_pictures import Undecodable
 
 # Decoding lets go of the interpreter. Two threads feed a network on a processor; a GPU takes more,

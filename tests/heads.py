@@ -12,6 +12,7 @@ from models.heads.training_ids import TrainingIds
 from schemas.head import NetworkSettings, PictureMaker, ResnetSettings, TrainingFacts
 
 SMALL = ResnetSettings(width=4, num_blocks=1, residual_output=True)
+FLUX = PictureMaker(model="FLUX.1-schnell", revision="main")
 
 
 def small_head(
@@ -20,6 +21,8 @@ def small_head(
     *,
     seed: int = 0,
     trained_on: list[str] | None = None,
+    maker: PictureMaker = FLUX,
+    profile: str = "exact",
 ) -> Head:
     """A head, saved to the folder if there is one."""
     network = build_network(settings, seed)
@@ -28,11 +31,10 @@ def small_head(
     head = Head(network, settings)
     if trained_on is not None:
         ids = TrainingIds.of(trained_on)
-        maker = PictureMaker(model="FLUX.1-schnell", revision="main")
         facts = TrainingFacts(
             dataset="elsewhere",
             method="cyclegan",
-            profile="exact",
+            profile=profile,
             source=maker,
             target=maker,
             num_ids=len(ids),

@@ -40,8 +40,7 @@ def looking(
     store: Path, rows: Sequence[Row], beside: Dataset, networks: Mapping[str, SeenBy]
 ) -> Looking:
     """The looks that show these rows to these networks."""
-    from tasks.features.names import stored_shard
-    from tasks.features.store import cover
+    from tasks.features.store import cover, stored_shard
 
     covered: dict[str, Covered] = {}
     places: dict[str, LookPlace] = {}
@@ -127,8 +126,7 @@ def _work(store: Path, what: Looking, outstanding: list[str], numerics: FeatureN
 def _num_rows(what: Looking, outstanding: list[str]) -> int:
     """Rows that will come of what is outstanding: one for each picture, network and tap."""
     from shards.publish import published
-    from tasks.features.names import looked_at
-    from tasks.features.store import taps_of
+    from tasks.features.store import looked_at, taps_of
 
     by_key: dict[str, list[str]] = {}
     for one in outstanding:

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import median
 
 from shards.events import read as read_events
-from tasks.features.names import stored_shard
+from tasks.features.store import stored_shard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,10 +21,20 @@ from shards.encoding import read_parquet
 from shards.provenance import code_version, library_versions, processor
 from shards.publish import published
 from shards.record_file import agree_on_record, read_record
-from tasks.features.names import stored_shard
 
 LOOK = "look.json"
 _DIGITS = 16
+
+
+def stored_shard(key: str, shard: str) -> str:
+    """The name in the store of what a look found in a shard of a dataset."""
+    return f"{key}/{shard.replace('/', '-', 1)}"
+
+
+def looked_at(stored: str) -> tuple[str, str]:
+    """The look's key, and the shard of the dataset."""
+    key, _, shard = stored.partition("/")
+    return key, shard.replace("-", "/", 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,9 +53,9 @@ from shards.encoding import read_parquet
 from shards.reader import Reader
 from shards.run import read_generator
 from tasks.feature_shard import FeatureConfig, FeatureShard
-from tasks.features.names import looked_at, stored_shard
 from tasks.features.networks import DETAIL, PAIRS, PAIRS_LPIPS, device_of, load_network, weights_of
 from tasks.features.places import LookPlace
+from tasks.features.store import looked_at, stored_shard
 
 SHARD = "test/shard-000000"
 KEY = "0123456789abcdef"

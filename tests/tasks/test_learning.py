@@ -170,7 +170,7 @@ kind = "paired"
 structure_weight = 0.01
 perceptual = "vgg"
 [[train.phase]]
-epochs = 4
+epochs = 8
 crop_px = 64
 batch_size = 8
 [train.optimiser]
@@ -190,5 +190,5 @@ def test_the_unet_comes_nearer_to_its_target(dataset: Path, weights: Path, tmp_p
         apart(change(source), target) < apart(source, target)
         for source, target in zip(test.sources, test.targets, strict=True)
     ]
-    # 0.70 to 0.85 by three seeds; by chance one in two, plus or minus 0.06.
-    assert np.mean(nearer) > 0.62
+    # 0.77 to 0.87 by five seeds; by chance one in two, plus or minus 0.06.
+    assert np.mean(nearer) > 0.65

@@ -14,16 +14,13 @@ import pytest
 from metrics.gap import GapRow, GapTable
 from metrics.same_prompts import SamePromptRow
 from metrics.subsampling import Estimate, estimate
-from models.heads.build import build_network
 from models.heads.folder import WEIGHTS, read_config
-from models.heads.head import Head
-from models.heads.training_ids import TrainingIds
 from models.published_files import MEASURES
 from schemas.config import DatasetConfig, SplitSettings, read_preset
 from schemas.evaluate import DatasetRow, EvaluateSettings, read_evaluate
 from schemas.event import Event
 from schemas.generator import DiffusersSettings
-from schemas.head import PictureMaker, ResnetSettings, TrainingFacts
+from schemas.head import PictureMaker
 from schemas.measure import FeatureNumerics, PairsSettings, SeenBy
 from schemas.part import WHOLE
 from schemas.run import ModelIdentity
@@ -50,6 +47,7 @@ from tasks.evaluation.report import latex, markdown
 from tasks.evaluation.speeds import Speed, of_change, of_dataset, together
 from tasks.evaluation.tables import tables_of
 from tasks.evaluation.words import within
+from tests.heads import small_head
 from workflows import generate
 from workflows.evaluate import Arguments
 from workflows.evaluate_prompts import check_prompts
@@ -410,25 +408,12 @@ def test_a_head_behind_a_dataset_is_looked_at_too(finished: Path, tmp_path: Path
     """Pictures that a head has made are judged by what that head has seen."""
     data = read_dataset(finished, "test", ["source"])
     ids = data.plan["id"].to_pylist()
-    settings = ResnetSettings(width=8, halvings=0, num_blocks=1)
+    revision = data.run.config.stage["source"].revision
+    maker = PictureMaker(model="procedural", revision=revision)
 
     def save(name: str, trained_on: list[str]) -> str:
-        trained = TrainingIds.of(trained_on)
-        source = PictureMaker(model="procedural", revision=data.run.config.stage["source"].revision)
-        facts = TrainingFacts(
-            dataset="medium",
-            method="paired",
-            profile="procedural",
-            source=source,
-            target=source,
-            num_ids=len(trained),
-            ids_sha256=trained.sha256,
-            size_px=64,
-            images_seen=1,
-            config_sha256="0",
-        )
-        network = build_network(settings, seed=len(trained_on))
-        Head(network, settings, facts, trained).save(tmp_path / name)
+        facts: dict[str, Any] = {"trained_on": trained_on, "maker": maker, "profile": "procedural"}
+        small_head(tmp_path / name, seed=len(trained_on), **facts)
         return read_config(tmp_path / name).weights_sha256
 
     def flags(head: str | None, weights: str) -> tuple[str, ...]:

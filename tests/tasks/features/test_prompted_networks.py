@@ -43,10 +43,10 @@ from tasks.evaluation.dataset import read_dataset
 from tasks.evaluation.rows import Row
 from tasks.feature_shard import FeatureConfig, FeatureShard
 from tasks.features.beside import Beside
-from tasks.features.names import stored_shard
 from tasks.features.networks import weights_of
 from tasks.features.places import LookPlace
 from tasks.features.prompted_networks import PromptedNetwork
+from tasks.features.store import stored_shard
 from workflows import generate
 
 SHARD, KEY = "test/shard-000000", "0123456789abcdef"
